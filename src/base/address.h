@@ -7,8 +7,8 @@
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* One IP address. Compared and hashed bytewise. */

@@ -1,6 +1,6 @@
 /*
- * The keyed hash behind every table that is looked up by what a packet says. Words are folded in one
- * after the other with base_mix(), so each input bit reaches every output bit.
+ * The keyed hash behind every table that is looked up by what a packet says. Words are folded in
+ * one after the other with base_mix(), so each input bit reaches every output bit.
  */
 #include "base/hash.h"
 

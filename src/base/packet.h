@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/* The longest header any core produces (an ACK of protocol 146). */
+/* The longest header any core produces (an ACK). */
 #define BASE_PACKET_HEADER_MAX 80
 
 /*
@@ -51,8 +51,8 @@ struct base_backlog {
 /* A failure that the network reported for an earlier packet (ICMP). */
 struct base_network_error {
     struct base_address to; /* where that packet had been sent */
-    int error;              /* ECONNREFUSED, EHOSTUNREACH, EPROTONOSUPPORT, EMSGSIZE … (positive) */
-    uint32_t packet_bytes;  /* EMSGSIZE: the largest datagram payload that fits now; else 0 */
+    int error; /* ECONNREFUSED, EHOSTUNREACH, EPROTONOSUPPORT, EMSGSIZE … (positive) */
+    uint32_t packet_bytes; /* EMSGSIZE: the largest datagram payload that fits now; else 0 */
 };
 
 #endif

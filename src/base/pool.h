@@ -6,9 +6,9 @@
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 
 #define BASE_POOL_NONE UINT32_MAX
 

@@ -1,6 +1,7 @@
 /*
- * A small seeded generator (SplitMix64): the same seed gives the same sequence on every machine,
- * which is what replaying a failing run rests on. Not for secrets.
+ * A small seeded generator (a counter and a mixing function, as in SplitMix64): the same seed gives
+ * the same sequence on every machine, which is what replaying a failing run rests on. Not for
+ * secrets.
  */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
