@@ -4,9 +4,9 @@
  * several messages share a bpage. The application returns what it got by naming the same offsets.
  *
  * How the sharing works: one bpage at a time is *open*; fragments are cut from it front to back
- * until one does not fit, then it is closed and another is opened. A bpage is free again when it is
- * not open and nothing cut from it is still out. An open bpage from which nothing is out any more
- * starts over at its beginning.
+ * until one does not fit, then it is closed and another is opened. A bpage is free again once
+ * nothing taken from it is out, the open one too: it is then the first to be used again, from its
+ * beginning, be it for fragments or as a whole.
  *
  * Every piece that is out is marked at its first byte in a bitmap (pieces start at multiples of
  * BPAGE_GRAIN), so a wrong offset or a second return is told from a right one, always.
@@ -16,11 +16,11 @@
 #ifndef MEMORY_BPAGE_H
 #define MEMORY_BPAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 
-#define BPAGE_SIZE 65536u
+#define BPAGE_SIZE  65536u
 #define BPAGE_GRAIN 64u
 
 struct bpage_pool;
@@ -28,7 +28,7 @@ struct bpage_pool;
 /* Counts for HOMAIOCINFO and the counters. */
 struct bpage_stats {
     uint64_t available_bytes; /* in free bpages and behind the open one's last fragment */
-    uint64_t reuses;          /* times an open bpage started over */
+    uint64_t reuses;          /* times the open bpage ran empty and started over */
     uint32_t bpages;          /* in the region */
     uint32_t pieces_out;      /* pieces held by messages or by the application */
 };

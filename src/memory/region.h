@@ -6,8 +6,8 @@
 #ifndef MEMORY_REGION_H
 #define MEMORY_REGION_H
 
-#include <assert.h>
 #include <stdint.h>
+#include <assert.h>
 #include <string.h>
 
 /* A region is the application's; it outlives whatever refers to it here. */
