@@ -10,19 +10,25 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 
 /* Bit of homa_knobs.flags: never pace output (HOMA_FLAG_DONT_THROTTLE of the kernel's header). */
 #define HOMA_KNOB_FLAG_DONT_THROTTLE 2u
+
+#define HOMA_POLL_AUTO      UINT32_MAX            /* poll_usecs: adaptive */
+#define HOMA_CUTOFF_ALL     ((uint32_t)INT32_MAX) /* a cutoff: messages of every length */
+#define HOMA_OVERCOMMIT_MAX 64u                   /* no more than this many messages are active */
 
 struct homa_knobs {
     uint32_t unsched_bytes;  /* bytes of a message sent without grants */
     uint32_t window;         /* bytes granted and not received per message; 0 = computed */
     uint32_t max_incoming;   /* bytes granted and not received, all messages */
-    uint32_t max_overcommit; /* messages granted at a time */
+    uint32_t max_overcommit; /* messages granted at a time, 1 .. HOMA_OVERCOMMIT_MAX */
     uint32_t num_priorities; /* levels in use, 1 .. 8 */
-    uint32_t priority_map[HOMA_PRIORITIES];    /* level -> what goes on the wire, 0 .. 7 */
-    uint32_t unsched_cutoffs[HOMA_PRIORITIES]; /* [p]: longest message that uses level p; 0 = level
-                                                  not used */
+    uint32_t priority_map[HOMA_PRIORITIES]; /* level -> what goes on the wire, 0 .. 7 */
+    /* [level]: the longest message whose unscheduled bytes use it; 0 = none does. The spec's "all"
+     * is HOMA_CUTOFF_ALL. */
+    uint32_t unsched_cutoffs[HOMA_PRIORITIES];
     uint32_t grant_fifo_fraction;  /* thousandths of grants that go to the oldest message */
     uint32_t fifo_grant_increment; /* bytes given to the oldest message at a time */
     uint32_t pacer_fifo_fraction;  /* thousandths of paced packets that go to the oldest message */
@@ -43,12 +49,10 @@ struct homa_knobs {
     uint32_t verbose;                   /* 0 .. 3: what goes to the log */
 };
 
-#define HOMA_POLL_AUTO UINT32_MAX
-
 /* One line of the table: how to read, check, print and explain a knob. */
 struct homa_knob_info {
     const char *name;
-    const char *unit;
+    const char *unit;    /* "bytes", "ms" …; empty when it has none */
     const char *meaning; /* one sentence */
     uint64_t lowest;
     uint64_t highest;
@@ -56,6 +60,7 @@ struct homa_knob_info {
     uint8_t width;        /* bytes of one value: 4 or 8 */
     uint8_t count;        /* values in the knob: 1, or 8 for a list */
     bool is_auto_allowed; /* the word "auto" stands for HOMA_POLL_AUTO */
+    bool is_cutoffs;      /* takes "level: length" pairs too; "all" stands for HOMA_CUTOFF_ALL */
 };
 
 /* Defaults of the spec for the udp carrier. */
@@ -68,17 +73,17 @@ const struct homa_knob_info *homa_knob_table(size_t *count);
 const struct homa_knob_info *homa_knob_find(const char *name);
 
 /*
- * Sets one knob from text: a decimal number, "auto" where allowed, or for a list eight numbers
- * separated by commas or blanks. unsched_cutoffs also takes the spec's form "7: 200, 6: 2800, 4:
- * all". Returns 0; -ENOENT (no such knob); -EINVAL (not a number, or not as many as needed);
- * -ERANGE. On error nothing changes.
+ * Sets one knob from text: a decimal number without sign, "auto" where allowed, or for a list eight
+ * numbers separated by commas or blanks. unsched_cutoffs also takes "7: 200, 6: 2800, 4: all",
+ * where levels not named get 0. Blanks around the whole are skipped. Returns 0; -ENOENT (no such
+ * knob); -EINVAL (not a number, or not as many as needed); -ERANGE. On error nothing changes.
  */
 int homa_knobs_set(struct homa_knobs *knobs, const char *name, const char *text);
 
 /*
- * Checks what no single knob can: cutoffs that do not fall with rising level, or with no level for
- * the longest messages; window above max_incoming; resend_ticks above timeout_ticks. Returns 0 or
- * -EINVAL with *why a sentence.
+ * Checks what no single knob can: cutoffs that do not fall with rising level, or that leave
+ * messages of the kernel API's maximum length (1,000,000 bytes) without a level; window above
+ * max_incoming; resend_ticks above timeout_ticks. Returns 0 or -EINVAL with *why a sentence.
  */
 int homa_knobs_check(const struct homa_knobs *knobs, const char **why);
 
