@@ -1,16 +1,17 @@
 /*
  * Tombstones: server RPCs that have ended, remembered for a while so that a late copy of a request
  * never runs twice (spec section 4, acks and at-most-once). A ring in order of burial with a hash
- * index over it; both bounded. An entry keeps a keyed 64-bit hash of (client address, port, scope,
- * id) instead of the key, 16 bytes in all: a stranger cannot aim at a collision, and chance finds one in 2^64.
+ * index over it; both bounded, 24 bytes per entry in all. An entry keeps a keyed 64-bit hash of
+ * (client address, port, scope, id) instead of the key: a stranger cannot aim at a collision, and
+ * chance finds one in 2^64.
  */
 #ifndef HOMA_TOMBSTONE_H
 #define HOMA_TOMBSTONE_H
 
 #include "base/address.h"
 
-#include <stdbool.h>
 #include <stdint.h>
+#include <stdbool.h>
 
 struct homa_tombstones;
 
