@@ -4,6 +4,7 @@
  */
 #include "base/hash.h"
 
+#include <endian.h>
 #include <string.h>
 
 uint64_t base_hash(uint64_t key, const void *bytes, size_t length)
@@ -15,13 +16,13 @@ uint64_t base_hash(uint64_t key, const void *bytes, size_t length)
         uint64_t word;
 
         memcpy(&word, at, sizeof(word));
-        hash = base_mix(hash ^ word) + key;
+        hash = base_mix(hash ^ le64toh(word)) + key;
     }
     if (length > 0) {
         uint64_t word = 0;
 
         memcpy(&word, at, length);
-        hash = base_mix(hash ^ word) + key;
+        hash = base_mix(hash ^ le64toh(word)) + key;
     }
     return base_mix(hash);
 }

@@ -19,7 +19,7 @@ static inline uint64_t base_mix(uint64_t word)
     return word;
 }
 
-/* Hash of length bytes under key. */
+/* Hash of length bytes under key; the same on every machine. */
 uint64_t base_hash(uint64_t key, const void *bytes, size_t length);
 
 #endif

@@ -14,7 +14,8 @@
 
 /*
  * Free objects form a list threaded through their first four bytes; objects never used so far lie
- * beyond `touched`. An object's contents are undefined when it is taken.
+ * beyond `touched`. An object's contents are undefined when it is taken, and must not be looked at
+ * while it is free.
  */
 struct base_pool {
     uint8_t *objects;
