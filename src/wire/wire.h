@@ -4,8 +4,8 @@
  * over all of them. A wire knows nothing of the packets it carries but their bounds.
  *
  * Thread rule: wire_send, wire_receive, wire_errors, wire_backlog, wire_packet_bytes and wire_close
- * are called under the owner's lock; only waiting on wire_descriptor() and wire_wake() happen outside
- * of it. wire_inject may be called from any thread as long as the wire is open.
+ * are called under the owner's lock; only waiting on wire_descriptor() and wire_wake() happen
+ * outside of it. wire_inject may be called from any thread as long as the wire is open.
  *
  * No call blocks, none fails because of what some peer did: network errors are data (wire_errors).
  */
@@ -59,7 +59,8 @@ static inline int wire_send(struct wire *wire, uint64_t now, const struct base_p
 
 /*
  * Takes up to max (<= WIRE_BATCH) datagrams that have come in; they stay valid until the next
- * receive on this wire. Returns their number, 0 when there is none now.
+ * receive on this wire. Returns their number, 0 when there is none now. Fewer than max does not
+ * mean that there are no more: whoever wants them all calls until 0.
  */
 static inline int wire_receive(struct wire *wire, uint64_t now, struct base_arrival *arrivals,
                                size_t max)
@@ -67,16 +68,20 @@ static inline int wire_receive(struct wire *wire, uint64_t now, struct base_arri
     return wire->ops->receive(wire, now, arrivals, max);
 }
 
-/* Takes up to max network errors. Returns their number. Cheap when there is none. */
+/*
+ * Takes up to max network errors. Returns their number. Cheap when there is none, so call it after
+ * every send and receive: the descriptor does not always show that some wait. `to.local` may be
+ * unspecified (ICMP does not say); compare with base_address_same_remote.
+ */
 static inline int wire_errors(struct wire *wire, struct base_network_error *errors, size_t max)
 {
     return wire->ops->errors(wire, errors, max);
 }
 
 /*
- * Sends one packet without the owner's lock (a grant decided while another socket was being served).
- * Returns 0, or -EAGAIN when the way out is full (the packet is dropped, which is allowed to happen
- * to any packet).
+ * Sends one packet without the owner's lock (a grant decided while another socket was being
+ * served). Returns 0, or -EAGAIN when the way out is full (the packet is dropped, which is allowed
+ * to happen to any packet).
  */
 static inline int wire_inject(struct wire *wire, const struct base_packet *packet)
 {
