@@ -9,13 +9,15 @@
 #define CAPACITY 100u
 
 /* The sanitizers are to return NULL, as the C library does, where memory cannot be had. */
-const char *__asan_default_options(void);
+#define SEEN_BY_SANITIZERS __attribute__((visibility("default")))
+
+SEEN_BY_SANITIZERS const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
 
-const char *__tsan_default_options(void);
+SEEN_BY_SANITIZERS const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
