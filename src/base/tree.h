@@ -8,4 +8,11 @@
 #include <bsd/sys/tree.h>
 #include <sys/queue.h>
 
+/*
+ * Makes the functions of a tree for one .c file. In place of RB_GENERATE_STATIC, which needs a
+ * macro named __unused: defining that breaks kernel headers.
+ */
+#define BASE_TREE_GENERATE(name, type, field, compare) \
+    RB_GENERATE_INTERNAL(name, type, field, compare, __attribute__((unused)) static)
+
 #endif

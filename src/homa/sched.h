@@ -4,11 +4,17 @@
  * (spec section 4, Grants). Engines register long messages here, report what has arrived, and get
  * back the grants that follow, also for each other.
  *
- * The idea: messages are kept in order of remaining bytes. The first `max_overcommit` of them, one
- * per sender, are *active*; rank sets the priority. An active message is topped up to its window,
- * as long as the sum of granted and unreceived bytes stays below max_incoming and below what the
- * owner's wire can hold. A small share goes to the oldest message, whatever its rank. A slot whose
- * sender has not sent for a millisecond passes to the next one until it sends again.
+ * The idea: messages that still need grants are kept in order of remaining bytes. The first
+ * `max_overcommit` of them, one per sender, are *active*; rank sets the priority. An active message
+ * is topped up to its window, as long as the sum of granted and unreceived bytes stays within
+ * max_incoming and within what the owner's wire can hold. A small share goes to the oldest message,
+ * whatever its rank. A message granted to its end makes room among the active for the next.
+ *
+ * A sender that owes bytes and has sent nothing for a millisecond is *stalled*: it is not active,
+ * so that its place passes to the next, and what it owes stops counting, so that a dead sender pins
+ * nothing. With its next packet it is back, and the sums may then exceed their limits until
+ * enough has arrived; grants stop that long. (The unscheduled bytes of new messages, which nobody
+ * granted, can have the same effect.)
  *
  * Pure and not thread-safe: the socket layer has one lock for it, taken after a socket's lock.
  */
@@ -16,6 +22,7 @@
 #define HOMA_SCHED_H
 
 #include "base/address.h"
+#include "base/tree.h"
 #include "homa/knobs.h"
 
 #include <stdint.h>
@@ -26,12 +33,15 @@ struct homa_sched;
 typedef uint32_t homa_sched_slot;
 #define HOMA_SCHED_NONE UINT32_MAX
 
+struct homa_sched_message; /* the scheduler's own */
+
 /* One engine's share of the scheduler. Embedded by the owner; fields belong to the scheduler. */
 struct homa_sched_owner {
-    void *cookie;           /* the owner's: comes back in grants */
-    uint64_t limit_bytes;   /* most bytes granted and unreceived for this owner */
-    uint64_t outstanding;   /* granted and unreceived now */
-    uint32_t messages;      /* registered now */
+    LIST_ENTRY(homa_sched_owner) attached;
+    LIST_HEAD(, homa_sched_message) messages;
+    void *cookie;         /* the owner's: comes back in grants */
+    uint64_t limit_bytes; /* most bytes granted and unreceived for this owner */
+    uint64_t outstanding; /* granted and unreceived now, without stalled senders */
 };
 
 /* "Send everything below offset, at this priority", to be told to peer about RPC id. */
@@ -51,7 +61,8 @@ void homa_sched_close(struct homa_sched *sched);
 /* The knobs that matter here may change while running. */
 void homa_sched_set_knobs(struct homa_sched *sched, const struct homa_knobs *knobs);
 
-/* limit_bytes: half of what the owner's wire can hold. */
+/* limit_bytes: half of what the owner's wire can hold, > 0. The owner stays where it is until it is
+ * detached. */
 void homa_sched_attach(struct homa_sched *sched, struct homa_sched_owner *owner, void *cookie,
                        uint64_t limit_bytes);
 /* Removes the owner's messages too. */
@@ -59,14 +70,18 @@ void homa_sched_detach(struct homa_sched *sched, struct homa_sched_owner *owner)
 
 /*
  * Registers a message of which `granted` bytes need no grant (the unscheduled ones) and `received`
- * have arrived. Returns its slot, or HOMA_SCHED_NONE when the scheduler is full (the engine tries
- * again with the message's next packet or timer).
+ * (<= length) have arrived. `id` is as the owner uses it. Returns its slot, or HOMA_SCHED_NONE when
+ * the scheduler is full (the engine tries again with the message's next packet or timer).
  */
 homa_sched_slot homa_sched_add(struct homa_sched *sched, uint64_t now,
                                struct homa_sched_owner *owner, const struct base_address *peer,
                                uint64_t id, uint32_t length, uint32_t granted, uint32_t received);
 
-/* Reports bytes received in all so far and the sender's own limit (`incoming`), if it is higher. */
+/*
+ * Reports a packet of the message: bytes received in all so far (<= length), and the sender's own
+ * limit (`incoming`), which counts if it is higher than what was granted. A packet that brought
+ * nothing new is worth reporting too: its sender is not stalled.
+ */
 void homa_sched_progress(struct homa_sched *sched, homa_sched_slot slot, uint64_t now,
                          uint32_t received, uint32_t granted_at_least);
 
@@ -76,7 +91,8 @@ void homa_sched_remove(struct homa_sched *sched, homa_sched_slot slot);
 /* The offset up to which the message has been granted. */
 uint32_t homa_sched_granted(const struct homa_sched *sched, homa_sched_slot slot);
 
-/* The priority level of the message's last grant, for RESENDs. */
+/* The priority level of the message's last grant, for RESENDs; before the first one the level that
+ * the message would get if it were the shortest of many. */
 uint8_t homa_sched_priority(const struct homa_sched *sched, homa_sched_slot slot);
 
 /*
@@ -86,10 +102,17 @@ uint8_t homa_sched_priority(const struct homa_sched *sched, homa_sched_slot slot
 size_t homa_sched_run(struct homa_sched *sched, uint64_t now, struct homa_grant *grants,
                       size_t max);
 
-/* When homa_sched_run() should be called though nothing has arrived; UINT64_MAX = never. */
+/*
+ * When homa_sched_run() should be called though nothing has arrived: when the next sender would be
+ * stalled, if a message waits for a place or for room; a time gone by if something has changed
+ * since the last run (a removal made room); UINT64_MAX = never.
+ */
 uint64_t homa_sched_deadline(const struct homa_sched *sched);
 
-/* Sum of granted and unreceived bytes, for tests and invariants. */
+/* Sum of granted and unreceived bytes, without stalled senders. */
 uint64_t homa_sched_outstanding(const struct homa_sched *sched);
+
+/* Whether all sums, orders and memberships agree with each other. Slow; for tests. */
+bool homa_sched_is_sound(struct homa_sched *sched);
 
 #endif
