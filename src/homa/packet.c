@@ -102,8 +102,7 @@ static int decode_ack(struct base_reader *reader, struct homa_packet *packet)
     return 0;
 }
 
-/* Decodes what follows the common header; 0 or a fault. The reader fails if something is missing.
- */
+/* Decodes what follows the common header; 0 or a fault. A missing byte fails the reader. */
 static int decode_rest(struct base_reader *reader, uint32_t sequence, uint8_t format,
                        struct homa_packet *packet)
 {
@@ -148,7 +147,7 @@ int homa_packet_decode(const void *bytes, size_t length, uint8_t format, struct 
     uint8_t version = base_read_u8(&reader);
     uint8_t capabilities = base_read_u8(&reader);
     base_read_skip(&reader, 1);
-    uint8_t type = base_read_u8(&reader);
+    packet->type = (enum homa_packet_type)base_read_u8(&reader); /* if there is such a type */
     base_read_skip(&reader, 8);
     packet->id = base_read_u64(&reader);
     packet->capabilities = format == HOMA_FORMAT_UDP ? capabilities : 0;
@@ -157,11 +156,6 @@ int homa_packet_decode(const void *bytes, size_t length, uint8_t format, struct 
         found = HOMA_PACKET_UNKNOWN_VERSION;
         goto refuse;
     }
-    if (type < HOMA_DATA || type > HOMA_ACK) {
-        found = HOMA_PACKET_UNKNOWN_TYPE;
-        goto refuse;
-    }
-    packet->type = (enum homa_packet_type)type;
     found = decode_rest(&reader, sequence, format, packet);
     if (found == 0 && reader.failed)
         found = HOMA_PACKET_SHORT;

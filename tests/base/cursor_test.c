@@ -163,6 +163,20 @@ static void written_integers_are_big_endian(void **state)
     assert_false(writer.failed);
 }
 
+static void a_buffer_can_be_filled_to_its_last_byte(void **state)
+{
+    uint8_t buffer[7];
+    struct base_writer writer = base_writer_begin(buffer, sizeof(buffer));
+
+    (void)state;
+    base_write_u32(&writer, 1);
+    base_write_zeros(&writer, 3);
+    assert_false(writer.failed);
+    assert_int_equal(writer.left, 0);
+    base_write_u8(&writer, 1);
+    assert_true(writer.failed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +190,7 @@ int main(void)
         cmocka_unit_test(a_failed_writer_writes_nothing_more),
         cmocka_unit_test(too_many_zeros_are_not_begun),
         cmocka_unit_test(written_integers_are_big_endian),
+        cmocka_unit_test(a_buffer_can_be_filled_to_its_last_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

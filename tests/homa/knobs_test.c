@@ -296,7 +296,69 @@ static void cutoffs_are_read_in_both_forms(void **state)
     }
 }
 
+static void every_level_can_be_the_lowest(void **state)
+{
+    (void)state;
+    for (uint32_t level = 0; level < HOMA_PRIORITIES; level++) {
+        struct homa_knobs knobs;
+        char text[16];
+
+        homa_knobs_default(&knobs);
+        (void)snprintf(text, sizeof(text), "%u: all", level);
+        assert_int_equal(homa_knobs_set(&knobs, "unsched_cutoffs", text), 0);
+        for (uint32_t l = 0; l < HOMA_PRIORITIES; l++)
+            assert_int_equal(knobs.unsched_cutoffs[l], l == level ? HOMA_CUTOFF_ALL : 0);
+        assert_check_accepts(&knobs);
+    }
+}
+
 /* ---- the table ---- */
+
+/* Zero means "none" or "computed" only where the documentation says so. */
+static void every_knob_has_its_range(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t lowest;
+        uint64_t highest;
+    } ranges[] = {
+        {"unsched_bytes", 1, INT32_MAX},
+        {"window", 0, INT32_MAX},
+        {"max_incoming", 1, INT32_MAX},
+        {"max_overcommit", 1, 64},
+        {"num_priorities", 1, 8},
+        {"priority_map", 0, 7},
+        {"unsched_cutoffs", 0, INT32_MAX},
+        {"grant_fifo_fraction", 0, 1000},
+        {"fifo_grant_increment", 1, INT32_MAX},
+        {"pacer_fifo_fraction", 0, 1000},
+        {"link_mbps", 0, 10000000},
+        {"max_nic_est_backlog_usecs", 0, 1000000},
+        {"defer_min_bytes", 0, INT32_MAX},
+        {"poll_usecs", 0, 1000000},
+        {"resend_ticks", 1, 3600000},
+        {"resend_interval", 1, 3600000},
+        {"timeout_ticks", 1, 3600000},
+        {"request_ack_ticks", 1, 3600000},
+        {"wmem_max", 1, UINT32_MAX},
+        {"max_gso_size", 1, 65507},
+        {"bpage_lease_usecs", 0, UINT32_MAX},
+        {"tombstone_ms", 0, 3600000},
+        {"flags", 0, UINT32_MAX},
+        {"next_id", 0, UINT64_MAX},
+        {"verbose", 0, 3},
+    };
+    size_t count;
+    const struct homa_knob_info *table = homa_knob_table(&count);
+
+    (void)state;
+    assert_int_equal(count, sizeof(ranges) / sizeof(ranges[0]));
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(table[i].name, ranges[i].name);
+        assert_int_equal(table[i].lowest, ranges[i].lowest);
+        assert_int_equal(table[i].highest, ranges[i].highest);
+    }
+}
 
 /* What the table says of each knob, against the knob itself: both ends of its range are taken, and
  * what lies beyond is not; nothing but the knob changes. */
@@ -394,6 +456,8 @@ int main(void)
         cmocka_unit_test(ids_may_have_64_bits),
         cmocka_unit_test(lists_are_separated_by_commas_or_blanks),
         cmocka_unit_test(cutoffs_are_read_in_both_forms),
+        cmocka_unit_test(every_level_can_be_the_lowest),
+        cmocka_unit_test(every_knob_has_its_range),
         cmocka_unit_test(every_knob_takes_its_range_and_no_more),
         cmocka_unit_test(every_field_is_a_knob_in_the_structs_order),
         cmocka_unit_test(every_knob_has_a_sentence_and_is_found_by_name),
