@@ -48,8 +48,7 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	tools/fuzz build/fuzz $(FUZZ_SECONDS)
 
 lint: ## formatting, static analysis, scripts, man pages, layering
-	cmake --preset clang
-	tools/lint build/clang
+	tools/lint
 
 format: ## rewrite the sources in the project's format
 	git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs -r clang-format -i

@@ -19,7 +19,7 @@ strangers() {
 # declared FILE...: the functions that these headers declare; comments, types
 # and inline functions left out.
 declared() {
-    sed -E 's@//.*@@' "$@" | tr '\n' ' ' | sed -E 's@/\*([^*]|\*+[^*/])*\*+/@ @g' | tr ';}' '\n\n' |
+    sed -E 's@//.*@@' "$@" | tr '\n' ' ' | sed -E 's@/\*([^*]|\*+[^*/])*\*+/@ @g' | sed 's/[;}]/\n/g' |
         grep -vE '\b(typedef|static)\b' |
         grep -oE '\bmsv_[a-z0-9_]+[[:space:]]*\(' | sed -E 's/[[:space:]]*\(//' | sort -u
 }
