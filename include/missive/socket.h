@@ -24,6 +24,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* The library's version, "0.1.0". Never NULL. */
 const char *msv_version(void);
 
@@ -93,7 +95,9 @@ ssize_t msv_sendmsg(int fd, const struct msghdr *message, int flags);
  */
 ssize_t msv_recvmsg(int fd, struct msghdr *message, int flags);
 
-/* Several messages in one call, as sendmmsg(2) and recvmmsg(2). Returns how many were done. */
+/* Several messages in one call, as sendmmsg(2) and recvmmsg(2). Returns how many were done. struct mmsghdr
+ * is defined by <sys/socket.h> when _GNU_SOURCE is. */
+struct mmsghdr;
 int msv_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
 int msv_recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,
                  struct timespec *timeout);
@@ -115,6 +119,8 @@ int msv_shutdown(int fd, int how);
 
 /* Ends all RPCs and frees the socket, also while other threads are blocked in it (they get EBADF). */
 int msv_close(int fd);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
