@@ -140,6 +140,26 @@ static void senders_rank_by_their_shortest_message(void **state)
     finish(&fixture);
 }
 
+static void port_and_scope_make_another_sender(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct base_address peer = sender_number(1);
+
+    begin(&fixture);
+    enter(&fixture, 0, 1, LENGTH, 0);
+    peer.port++;
+    homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, 8, LENGTH, UNSCHEDULED, 0);
+    assert_int_equal(fixture.ledger.ranked, 2);
+    peer.scope++;
+    homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, 9, LENGTH, UNSCHEDULED, 0);
+    assert_int_equal(fixture.ledger.ranked, 3);
+    peer.local.bytes[0]++; /* ours does not matter */
+    homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, 10, LENGTH, UNSCHEDULED, 0);
+    assert_int_equal(fixture.ledger.ranked, 3);
+    finish(&fixture);
+}
+
 static void of_equally_long_messages_the_earlier_is_first(void **state)
 {
     (void)state;
@@ -418,6 +438,7 @@ int main(void)
         cmocka_unit_test(bytes_that_came_ungranted_count_as_granted),
         cmocka_unit_test(reports_that_go_back_change_nothing),
         cmocka_unit_test(senders_rank_by_their_shortest_message),
+        cmocka_unit_test(port_and_scope_make_another_sender),
         cmocka_unit_test(of_equally_long_messages_the_earlier_is_first),
         cmocka_unit_test(progress_moves_a_message_ahead),
         cmocka_unit_test(a_message_granted_to_its_end_leaves_the_order_and_still_owes),
