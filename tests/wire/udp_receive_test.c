@@ -1,0 +1,128 @@
+/*
+ * The udp carrier's receiving beyond the battery: datagrams that mean nothing, and what is lost
+ * when nobody reads.
+ */
+#include "pair.h"
+#include "wire/udp.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void an_empty_datagram_is_discarded_and_counted(void **state)
+{
+    struct wire *wire = open_udp(AF_INET, 1);
+    struct wire *peer = open_udp(AF_INET, 2);
+    struct base_address to = {.remote = ip4(127, 0, 0, 1), .port = wire_port(wire)};
+    struct base_packet packet = make_packet(&to, 1, 100);
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons(wire_port(wire)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct base_arrival arrival;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(
+            sendto(wire_descriptor(peer), "", 0, 0, (struct sockaddr *)&name, sizeof(name)), 0);
+    }
+    send_all(peer, &packet, 1);
+    expect_packets(wire, &packet, 1, NULL);
+    assert_int_equal(wire_udp_discards(wire), 3);
+    assert_int_equal(wire_receive(wire, 1, &arrival, 1), 0);
+    wire_close(wire);
+    wire_close(peer);
+}
+
+static void a_datagram_that_no_packet_fits_is_delivered_for_the_core_to_judge(void **state)
+{
+    struct wire *wire = open_udp(AF_INET, 1);
+    struct wire *peer = open_udp(AF_INET, 2);
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons(wire_port(wire)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct base_arrival arrival;
+
+    (void)state;
+    assert_int_equal(
+        sendto(wire_descriptor(peer), "?", 1, 0, (struct sockaddr *)&name, sizeof(name)), 1);
+    wait_readable(wire);
+    assert_int_equal(wire_receive(wire, 1, &arrival, 1), 1);
+    assert_int_equal(arrival.length, 1);
+    assert_int_equal(arrival.bytes[0], '?');
+    wire_close(wire);
+    wire_close(peer);
+}
+
+static void what_a_full_buffer_drops_is_counted(void **state)
+{
+    enum {
+        COUNT = 200
+    };
+    struct wire *wire = open_udp(AF_INET, 1);
+    struct wire *peer = open_udp(AF_INET, 2);
+    struct base_address to = {.remote = ip4(127, 0, 0, 1), .port = wire_port(wire)};
+    const int small = 16384;
+    struct base_arrival arrivals[WIRE_BATCH];
+    unsigned received = 0;
+
+    (void)state;
+    assert_int_equal(
+        setsockopt(wire_descriptor(wire), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(wire_udp_overflows(wire), 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct base_packet packet = make_packet(&to, i, 1000);
+
+        send_all(peer, &packet, 1);
+    }
+    for (int arrived = 0; (arrived = wire_receive(wire, 1, arrivals, WIRE_BATCH)) > 0;)
+        received += (unsigned)arrived;
+    assert_in_range(received, 1, COUNT - 1);
+
+    /* The count comes with the next one that gets through. */
+    struct base_packet last = make_packet(&to, COUNT, 1000);
+
+    send_all(peer, &last, 1);
+    expect_packets(wire, &last, 1, NULL);
+    assert_int_equal(wire_udp_overflows(wire), COUNT - received);
+    wire_close(wire);
+    wire_close(peer);
+}
+
+/* More than one system call takes, in the smallest bites, with joined runs among them. */
+static void a_long_queue_is_read_to_its_end(void **state)
+{
+    enum {
+        COUNT = 2000
+    };
+    struct wire *wire = open_udp(AF_INET, 1);
+    struct wire *peer = open_udp(AF_INET, 2);
+    struct base_address to = {.remote = ip4(127, 0, 0, 1), .port = wire_port(wire)};
+    struct base_packet *packets = calloc(COUNT, sizeof(*packets));
+
+    (void)state;
+    assert_non_null(packets);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        packets[i] = make_packet(&to, i, i / 100 % 2 == 0 ? 200 : 60 + i);
+        if (i / 100 % 2 == 1)
+            send_all(peer, &packets[i], 1);
+        else if (i % 100 == 99)
+            send_all(peer, &packets[i - 99], 100);
+    }
+    expect_packets(wire, packets, COUNT, NULL);
+    free(packets);
+    wire_close(wire);
+    wire_close(peer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_datagram_is_discarded_and_counted),
+        cmocka_unit_test(a_datagram_that_no_packet_fits_is_delivered_for_the_core_to_judge),
+        cmocka_unit_test(what_a_full_buffer_drops_is_counted),
+        cmocka_unit_test(a_long_queue_is_read_to_its_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,265 @@
+/*
+ * The udp carrier: opening, ports, buffers, and the battery over each address family.
+ */
+#include "wire/udp.h"
+
+#include "battery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct wire_udp_options any_port = {
+    .family = AF_INET, .lowest_port = 0x8000, .gso_bytes = 65507, .seed = 1};
+
+/* ---- what is refused ---- */
+
+static void an_unknown_family_is_refused(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *wire = NULL;
+
+    (void)state;
+    options.family = AF_UNIX;
+    assert_int_equal(wire_udp_open(&options, &wire), -EAFNOSUPPORT);
+    assert_null(wire);
+}
+
+static void a_port_in_use_is_refused(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *first = open_udp(AF_INET, 5);
+    struct wire *second = NULL;
+
+    (void)state;
+    options.port = wire_port(first);
+    assert_int_equal(wire_udp_open(&options, &second), -EADDRINUSE);
+    options.family = AF_INET6;
+    assert_int_equal(wire_udp_open(&options, &second), -EADDRINUSE);
+    assert_null(second);
+    wire_close(first);
+}
+
+static void a_foreign_address_is_refused(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *wire = NULL;
+
+    (void)state;
+    options.local = ip4(203, 0, 113, 1);
+    assert_int_equal(wire_udp_open(&options, &wire), -EADDRNOTAVAIL);
+    options.local = ip6("2001:db8::1");
+    assert_int_equal(wire_udp_open(&options, &wire), -EADDRNOTAVAIL);
+    options.family = AF_INET6;
+    assert_int_equal(wire_udp_open(&options, &wire), -EADDRNOTAVAIL);
+    assert_null(wire);
+}
+
+static void a_privileged_port_is_refused_to_others(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *wire = NULL;
+    uid_t user = geteuid();
+
+    (void)state;
+    if (user == 0 && seteuid(65534) != 0)
+        skip();
+    options.port = 7;
+    assert_int_equal(wire_udp_open(&options, &wire), -EACCES);
+    assert_int_equal(seteuid(user), 0);
+}
+
+static void a_full_range_of_ports_is_refused(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *first = NULL;
+    struct wire *second = NULL;
+
+    (void)state;
+    options.lowest_port = 65535;
+    if (wire_udp_open(&options, &first) == 0)
+        assert_int_equal(wire_port(first), 65535);
+    assert_int_equal(wire_udp_open(&options, &second), -EADDRINUSE);
+    wire_close(first);
+}
+
+static void closing_no_wire_is_allowed(void **state)
+{
+    (void)state;
+    wire_close(NULL);
+}
+
+/* ---- what is given ---- */
+
+static void a_given_port_is_taken(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *wire = open_udp(AF_INET, 6);
+
+    (void)state;
+    options.port = wire_port(wire);
+    wire_close(wire);
+    assert_int_equal(wire_udp_open(&options, &wire), 0);
+    assert_int_equal(wire_port(wire), options.port);
+    wire_close(wire);
+}
+
+static void free_ports_come_from_the_range_and_follow_the_seed(void **state)
+{
+    uint16_t first[8];
+    unsigned same = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        struct wire *wire = open_udp(AF_INET, 100 + i);
+
+        first[i] = wire_port(wire);
+        assert_in_range(first[i], 0x8000, 65535);
+        wire_close(wire);
+        wire = open_udp(AF_INET, 100 + i);
+        same += wire_port(wire) == first[i];
+        wire_close(wire);
+    }
+    /* Somebody else may take one in between, but hardly all. */
+    assert_true(same > 0);
+    assert_false(first[0] == first[1] && first[1] == first[2]);
+}
+
+static void the_descriptor_neither_blocks_nor_survives_exec(void **state)
+{
+    struct wire *wire = open_udp(AF_INET, 7);
+
+    (void)state;
+    assert_true((fcntl(wire_descriptor(wire), F_GETFL) & O_NONBLOCK) != 0);
+    assert_true((fcntl(wire_descriptor(wire), F_GETFD) & FD_CLOEXEC) != 0);
+    wire_close(wire);
+}
+
+static void buffers_are_raised_as_far_as_allowed(void **state)
+{
+    struct wire *wire = open_udp(AF_INET, 8);
+    uint32_t granted = 0;
+    uint32_t wanted = 0;
+    int kernel = 0;
+    socklen_t length = sizeof(kernel);
+
+    (void)state;
+    wire_udp_buffers(wire, &granted, &wanted);
+    assert_int_equal(getsockopt(wire_descriptor(wire), SOL_SOCKET, SO_RCVBUF, &kernel, &length), 0);
+    assert_int_equal(granted, (uint32_t)kernel / 2);
+    assert_in_range(granted, 1, wanted);
+    if (geteuid() == 0)
+        assert_int_equal(granted, wanted);
+    wire_close(wire);
+}
+
+/* ---- addresses ---- */
+
+static void an_answer_leaves_from_the_address_that_was_asked(void **state)
+{
+    static const struct wire_kind kinds[] = {{.name = "v4", .family = AF_INET},
+                                             {.family = AF_INET6, .is_mapped = true}};
+
+    (void)state;
+    for (unsigned k = 0; k < 2; k++) {
+        struct wire_pair pair;
+        struct base_packet packet;
+        struct base_arrival arrival;
+
+        pair_open(&pair, &kinds[k]);
+        pair.to_b.remote = ip4(127, 0, 0, 2);
+        packet = make_packet(&pair.to_b, 1, 100);
+        send_all(pair.a, &packet, 1);
+        expect_packets(pair.b, &packet, 1, &arrival);
+        assert_true(base_ip_equal(&arrival.from.local, &pair.to_b.remote));
+
+        packet = make_packet(&arrival.from, 2, 100);
+        packet.priority = 2;
+        send_all(pair.b, &packet, 1);
+        expect_packets(pair.a, &packet, 1, &arrival);
+        assert_true(base_address_same_remote(&arrival.from, &pair.to_b));
+
+        packet.priority = 7;
+        assert_int_equal(wire_inject(pair.b, &packet), 0);
+        expect_packets(pair.a, &packet, 1, &arrival);
+        assert_true(base_address_same_remote(&arrival.from, &pair.to_b));
+        pair_close(&pair);
+    }
+}
+
+static void a_bound_address_is_the_one_peers_see(void **state)
+{
+    struct wire_udp_options options = any_port;
+    struct wire *bound = NULL;
+    struct wire *peer = open_udp(AF_INET, 9);
+    struct base_address to_peer = {.remote = ip4(127, 0, 0, 1), .port = wire_port(peer)};
+    struct base_packet packet;
+    struct base_arrival arrival;
+
+    (void)state;
+    options.local = ip4(127, 0, 0, 3);
+    assert_int_equal(wire_udp_open(&options, &bound), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        packet = make_packet(&to_peer, i, 100);
+        send_all(bound, &packet, 1);
+        expect_packets(peer, &packet, 1, &arrival);
+        assert_true(base_ip_equal(&arrival.from.remote, &options.local));
+        to_peer.local = options.local;
+    }
+    wire_close(bound);
+    wire_close(peer);
+}
+
+static void an_ipv6_wire_serves_both_families_at_once(void **state)
+{
+    struct wire *both = open_udp(AF_INET6, 10);
+    struct wire *v4 = open_udp(AF_INET, 11);
+    struct wire *v6 = open_udp(AF_INET6, 12);
+    struct base_address to_v4 = {.remote = ip4(127, 0, 0, 1), .port = wire_port(v4)};
+    struct base_address to_v6 = {.remote = ip6("::1"), .port = wire_port(v6)};
+    struct base_packet packets[6];
+
+    (void)state;
+    for (uint32_t i = 0; i < 6; i++) {
+        packets[i] = make_packet(i < 3 ? &to_v4 : &to_v6, i, 100);
+        packets[i].priority = (uint8_t)(i + 1);
+    }
+    send_all(both, packets, 6);
+    expect_packets(v4, packets, 3, NULL);
+    expect_packets(v6, packets + 3, 3, NULL);
+    wire_close(both);
+    wire_close(v4);
+    wire_close(v6);
+}
+
+int main(void)
+{
+    static const struct wire_kind kinds[] = {
+        {.name = "battery over udp, IPv4", .family = AF_INET},
+        {.name = "battery over udp, IPv6", .family = AF_INET6},
+        {.name = "battery over udp, IPv4 through mapped addresses",
+         .family = AF_INET6,
+         .is_mapped = true},
+    };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_unknown_family_is_refused),
+        cmocka_unit_test(a_port_in_use_is_refused),
+        cmocka_unit_test(a_foreign_address_is_refused),
+        cmocka_unit_test(a_privileged_port_is_refused_to_others),
+        cmocka_unit_test(a_full_range_of_ports_is_refused),
+        cmocka_unit_test(closing_no_wire_is_allowed),
+        cmocka_unit_test(a_given_port_is_taken),
+        cmocka_unit_test(free_ports_come_from_the_range_and_follow_the_seed),
+        cmocka_unit_test(the_descriptor_neither_blocks_nor_survives_exec),
+        cmocka_unit_test(buffers_are_raised_as_far_as_allowed),
+        cmocka_unit_test(an_answer_leaves_from_the_address_that_was_asked),
+        cmocka_unit_test(a_bound_address_is_the_one_peers_see),
+        cmocka_unit_test(an_ipv6_wire_serves_both_families_at_once),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        failed += battery_run(&kinds[i]);
+    return failed;
+}
