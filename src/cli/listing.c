@@ -148,7 +148,8 @@ int listing_write(int root, const char *path, const char *after, struct base_wri
     }
     error = names_read(&names, directory, after);
     if (error == 0) {
-        qsort(names.items, names.count, sizeof(*names.items), compare_names);
+        if (names.count > 0)
+            qsort(names.items, names.count, sizeof(*names.items), compare_names);
         write_entries(dirfd(directory), &names, writer);
     }
     names_free(&names);
