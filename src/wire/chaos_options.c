@@ -21,7 +21,7 @@ static bool read_integer(const char **text, uint64_t limit, uint64_t *value)
     for (; *at >= '0' && *at <= '9'; at++) {
         uint64_t digit = (uint64_t)(*at - '0');
 
-        if (*value > (limit - digit) / 10)
+        if (digit > limit || *value > (limit - digit) / 10)
             return false;
         *value = *value * 10 + digit;
     }
