@@ -176,7 +176,7 @@ static uint64_t starve(uint32_t fifo_fraction)
     }
     uint64_t oldest_bytes = homa_sched_granted(fixture.sched, oldest) - UNSCHEDULED;
 
-    assert_true(finished_bytes > 100 * LONG);
+    assert_true(finished_bytes > UINT64_C(100) * LONG);
     finish(&fixture);
     return oldest_bytes * 10000 / (oldest_bytes + finished_bytes);
 }

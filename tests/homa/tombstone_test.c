@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define KEEP_NS 1000u
+#define KEEP_NS UINT64_C(1000)
 
 static struct homa_tombstones *open_table(uint32_t capacity)
 {

@@ -322,7 +322,7 @@ static uint32_t oracle_length(struct base_random *random)
         return 1 + (uint32_t)base_random_below(random, 5000);
     if (base_random_chance(random, 0.2))
         return BPAGE_SIZE * (1 + (uint32_t)base_random_below(random, 4));
-    return 1 + (uint32_t)base_random_below(random, 4 * BPAGE_SIZE);
+    return 1 + (uint32_t)base_random_below(random, UINT64_C(4) * BPAGE_SIZE);
 }
 
 /* One message's next event. */
