@@ -18,6 +18,19 @@ static void set_packet_bytes(struct homa_peer *peer, uint32_t packet_bytes)
         peer->packet_bytes = homa_max_u32(packet_bytes, HOMA_PACKET_BYTES_MIN);
 }
 
+/* The next id that no RPC of ours has (a new next_id may have set the counter back), and not 0, which
+ * means "none" in an ack. */
+static uint64_t take_id(struct homa_engine *engine)
+{
+    uint64_t id;
+
+    do {
+        id = engine->next_id;
+        engine->next_id += 2;
+    } while (id == 0 || homa_rpc_find_client(engine, id) != NULL);
+    return id;
+}
+
 int homa_engine_request(struct homa_engine *engine, uint64_t now, const struct base_address *to,
                         struct mem_payload *payload, uint32_t packet_bytes, uint64_t cookie,
                         bool is_private, uint64_t *id)
@@ -33,10 +46,9 @@ int homa_engine_request(struct homa_engine *engine, uint64_t now, const struct b
     peer = homa_peer_get(engine, to);
     if (peer == NULL)
         return -ENOBUFS;
-    rpc = homa_rpc_begin(engine, peer, engine->next_id, HOMA_RPC_REQUESTING);
+    rpc = homa_rpc_begin(engine, peer, take_id(engine), HOMA_RPC_REQUESTING);
     if (rpc == NULL)
         return -ENOBUFS;
-    engine->next_id += 2;
     rpc->cookie = cookie;
     rpc->is_private = is_private;
     set_packet_bytes(peer, packet_bytes);

@@ -79,7 +79,8 @@ static void check_state(const struct homa_engine *engine, const struct homa_rpc 
         assert(rpc->in.length > 0 && rpc->in.received.bytes < rpc->in.length);
         break;
     case HOMA_RPC_READY:
-        assert(!has_timer && rpc->tell == 0 && rpc->out.payload == NULL);
+        assert(!has_timer && rpc->out.payload == NULL);
+        assert(rpc->tell == 0 || (homa_rpc_is_server(rpc) && rpc->tell == HOMA_TELL_BUSY));
         assert(rpc->is_queued == !rpc->is_private);
         break;
     case HOMA_RPC_IN_SERVICE:

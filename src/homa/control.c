@@ -18,7 +18,7 @@ uint8_t homa_wire_priority(const struct homa_knobs *knobs, unsigned level)
 
 void homa_control_tell(struct homa_engine *engine, struct homa_rpc *rpc, unsigned tell)
 {
-    assert(tell != 0 && rpc->state != HOMA_RPC_READY);
+    assert(tell != 0 && (rpc->state != HOMA_RPC_READY || homa_rpc_is_server(rpc)));
     if (rpc->tell == 0)
         TAILQ_INSERT_TAIL(&engine->telling_rpcs, rpc, telling);
     rpc->tell = (uint8_t)(rpc->tell | tell);

@@ -66,8 +66,6 @@ static void seed_ids(struct homa_engine *engine, uint64_t random)
     uint64_t middle = engine->knobs.next_id != 0 ? engine->knobs.next_id : random;
 
     engine->next_id = (uint64_t)engine->port << 48 | (middle & UINT32_MAX) << 16;
-    if (engine->next_id == 0)
-        engine->next_id = 2; /* 0 means "none" in an ack */
 }
 
 static void apply_knobs(struct homa_engine *engine, const struct homa_knobs *knobs)
@@ -85,6 +83,7 @@ static void apply_knobs(struct homa_engine *engine, const struct homa_knobs *kno
     engine->waits.resend_interval = homa_max_u64(engine->waits.resend_interval, HOMA_MS);
     engine->waits.timeout = homa_max_u64(engine->waits.timeout, HOMA_MS);
     engine->waits.ack_first = homa_max_u64(engine->waits.ack_first, HOMA_MS);
+    engine->waits.busy_longest = homa_max_u64(engine->waits.timeout / 4, HOMA_MS);
 }
 
 static int open_tables(struct homa_engine *engine, const struct homa_engine_options *options)
@@ -224,8 +223,6 @@ void homa_engine_set_port(struct homa_engine *engine, uint16_t port)
 
     engine->port = port;
     engine->next_id = (uint64_t)port << 48 | without_port;
-    if (engine->next_id == 0)
-        engine->next_id = 2;
 }
 
 void homa_engine_set_server(struct homa_engine *engine, bool is_server)
@@ -243,10 +240,15 @@ int homa_engine_set_knobs(struct homa_engine *engine, const struct homa_knobs *k
     const char *why = NULL;
     bool is_new_cutoffs = memcmp(knobs->unsched_cutoffs, engine->knobs.unsched_cutoffs,
                                  sizeof(knobs->unsched_cutoffs)) != 0;
+    bool is_new_ids = false;
 
     if (homa_knobs_check(knobs, &why) != 0)
         return -EINVAL;
+    if (knobs->next_id != 0 && knobs->next_id != engine->knobs.next_id)
+        is_new_ids = true;
     apply_knobs(engine, knobs);
+    if (is_new_ids)
+        seed_ids(engine, 0);
     if (is_new_cutoffs && ++engine->cutoff_version == 0)
         engine->cutoff_version = 1; /* 0 is "not told yet" */
     return 0;

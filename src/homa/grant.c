@@ -130,6 +130,7 @@ static void take_own(struct homa_engine *engine, const struct homa_grant *grant)
     if (homa_incoming_waits_for_grant(in))
         rpc->heard_at = engine->clock;
     in->granted = grant->offset;
+    rpc->ask_wait_ns = 0;
     homa_control_tell(engine, rpc, HOMA_TELL_GRANT);
     homa_timer_arm(engine, rpc, engine->clock + engine->waits.resend_first);
 }

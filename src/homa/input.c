@@ -64,10 +64,7 @@ static void take_resend(struct homa_engine *engine, const struct base_address *f
         resend_range(engine, rpc, packet);
     } else if (rpc != NULL && homa_rpc_is_server(rpc)) {
         /* No response yet: the request is still coming in, or is being worked on. */
-        if (rpc->state == HOMA_RPC_READY)
-            homa_control_tell_stranger(engine, &rpc->peer->address, HOMA_BUSY, rpc->id);
-        else
-            homa_control_tell(engine, rpc, HOMA_TELL_BUSY);
+        homa_control_tell(engine, rpc, HOMA_TELL_BUSY);
     } else if (rpc != NULL && rpc->error == 0) {
         /* A server that has begun to answer has the request. */
         engine->counters.packet_discards++;
@@ -126,9 +123,9 @@ static void take_busy(struct homa_engine *engine, const struct base_address *fro
     note_heard(engine, rpc);
     if (!homa_rpc_is_waiting(rpc))
         return;
-    uint64_t wait = homa_max_u64(2 * (uint64_t)rpc->busy_wait_ns, engine->waits.resend_first);
+    uint64_t wait = homa_max_u64(2 * rpc->busy_wait_ns, engine->waits.resend_first);
 
-    rpc->busy_wait_ns = (uint32_t)homa_min_u64(wait, HOMA_BUSY_WAIT_MAX);
+    rpc->busy_wait_ns = homa_min_u64(wait, engine->waits.busy_longest);
     rpc->ask_wait_ns = rpc->busy_wait_ns;
     rpc->asked_at = engine->clock;
 }

@@ -33,10 +33,10 @@
 #define HOMA_GAPS_PER_MESSAGE 256u
 /* Acks that may wait for a DATA packet to ride on; with more they get packets of their own. */
 #define HOMA_ACKS_HELD 32u
-/* The silence that follows a BUSY in a row of them doubles up to this. */
-#define HOMA_BUSY_WAIT_MAX (128 * HOMA_MS)
 /* NEED_ACKs are repeated with doubling up to this. */
 #define HOMA_ACK_WAIT_MAX (100 * HOMA_MS)
+/* How rarely an RPC is looked at that waits for something on our side. */
+#define HOMA_LOOK_WAIT_MAX (100 * HOMA_MS)
 /* CUTOFFS go to one peer no more often than this. */
 #define HOMA_CUTOFFS_INTERVAL HOMA_MS
 /* How much later than its deadline the engine may be called before time stands still. */
@@ -66,6 +66,7 @@ struct homa_waits {
     uint64_t resend_first;
     uint64_t resend_interval;
     uint64_t timeout;
+    uint64_t busy_longest; /* each BUSY in a row doubles the next wait, up to this */
     uint64_t ack_first;
     uint64_t tombstone;
 };
@@ -286,11 +287,6 @@ bool homa_pace_is_turn_of_oldest(const struct homa_engine *engine);
 void homa_pace_spend(struct homa_engine *engine, const struct base_packet *packet, bool is_paced);
 /* The wire did not take it. */
 void homa_pace_refund(struct homa_engine *engine, const struct base_packet *packet);
-
-static inline bool homa_pace_concerns(const struct homa_engine *engine, const struct homa_rpc *rpc)
-{
-    return rpc->out.length >= engine->knobs.defer_min_bytes;
-}
 
 /* ---- timer.c ---- */
 

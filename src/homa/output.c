@@ -37,9 +37,9 @@ static uint32_t next_end(const struct homa_outgoing *out)
 }
 
 /* Short messages first, then by bytes left, then by age. */
-static uint64_t send_key(const struct homa_engine *engine, const struct homa_rpc *rpc)
+static uint64_t send_key(const struct homa_rpc *rpc)
 {
-    uint64_t is_paced = homa_pace_concerns(engine, rpc) ? 1 : 0;
+    uint64_t is_paced = rpc->out.is_paced ? 1 : 0;
 
     return is_paced << 63 | (uint64_t)(rpc->out.length - rpc->out.sent) << 32 |
            (rpc->birth & UINT32_MAX);
@@ -56,8 +56,8 @@ void homa_output_review(struct homa_engine *engine, struct homa_rpc *rpc)
         homa_heap_remove(oldest, rpc);
         return;
     }
-    homa_heap_set(senders, rpc, send_key(engine, rpc));
-    if (homa_pace_concerns(engine, rpc) && !homa_heap_has(oldest, rpc))
+    homa_heap_set(senders, rpc, send_key(rpc));
+    if (rpc->out.is_paced && !homa_heap_has(oldest, rpc))
         homa_heap_set(oldest, rpc, rpc->birth);
 }
 
@@ -75,6 +75,7 @@ void homa_output_begin(struct homa_engine *engine, struct homa_rpc *rpc,
     out->granted = peer->never_grants ? out->length : out->unscheduled;
     out->packet_payload = peer->packet_bytes - HOMA_DATA_HEADER_LENGTH;
     out->sent_at = engine->clock;
+    out->is_paced = out->length >= engine->knobs.defer_min_bytes;
     engine->queued_bytes += payload->length;
     homa_output_review(engine, rpc);
 }
@@ -100,7 +101,7 @@ static void leave_again(struct homa_engine *engine, struct homa_rpc *rpc)
  * are. */
 static void enter_again(struct homa_engine *engine, struct homa_rpc *rpc)
 {
-    if (homa_pace_concerns(engine, rpc))
+    if (rpc->out.is_paced)
         TAILQ_INSERT_TAIL(&engine->sending_again, rpc, sending_again);
     else
         TAILQ_INSERT_HEAD(&engine->sending_again, rpc, sending_again);
@@ -212,7 +213,7 @@ static void make_data(struct homa_engine *engine, struct homa_rpc *rpc, struct b
     engine->counters.sent_bytes += packet->payload_length;
     if (note->is_again)
         engine->counters.resent_packets++;
-    homa_pace_spend(engine, packet, homa_pace_concerns(engine, rpc));
+    homa_pace_spend(engine, packet, rpc->out.is_paced);
 }
 
 static void make_again(struct homa_engine *engine, struct homa_rpc *rpc, struct base_packet *packet,
@@ -252,6 +253,8 @@ static void make_new(struct homa_engine *engine, struct homa_rpc *rpc, struct ba
     if (out->sent == out->length && rpc->state == HOMA_RPC_REPLYING) {
         rpc->ask_wait_ns = 0;
         homa_timer_arm(engine, rpc, engine->clock + engine->waits.ack_first);
+    } else if (out->sent == out->granted && rpc->state == HOMA_RPC_REQUESTING) {
+        homa_timer_arm(engine, rpc, engine->clock + homa_peer_first_ask_wait(engine, rpc->peer));
     }
 }
 
@@ -260,18 +263,19 @@ static bool next_data(struct homa_engine *engine, struct base_packet *packet,
 {
     struct homa_rpc *rpc = TAILQ_FIRST(&engine->sending_again);
 
-    if (rpc != NULL && (!homa_pace_concerns(engine, rpc) || homa_pace_allows(engine))) {
+    if (rpc != NULL && (!rpc->out.is_paced || homa_pace_allows(engine))) {
         make_again(engine, rpc, packet, note);
         return true;
     }
     rpc = homa_heap_first(&engine->heaps[HOMA_HEAP_SEND]);
     if (rpc == NULL)
         return false;
-    if (homa_pace_concerns(engine, rpc)) {
+    if (rpc->out.is_paced) {
         if (!homa_pace_allows(engine))
             return false;
         if (homa_pace_is_turn_of_oldest(engine))
             rpc = homa_heap_first(&engine->heaps[HOMA_HEAP_OLDEST]);
+        assert(rpc != NULL && rpc->out.is_paced);
     }
     make_new(engine, rpc, packet, note);
     return true;
@@ -284,6 +288,8 @@ size_t homa_engine_output(struct homa_engine *engine, uint64_t now,
     homa_engine_enter(engine, now);
     homa_pace_begin(engine, backlog);
     engine->note_count = 0;
+    if (engine->is_shut_down)
+        return 0;
     if (max > HOMA_OUTPUT_MAX)
         max = HOMA_OUTPUT_MAX;
     while (engine->note_count < max) {

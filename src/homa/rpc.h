@@ -68,6 +68,7 @@ struct homa_outgoing {
     uint8_t again_priority; /* level the receiver asked for */
     uint8_t priority;       /* level of scheduled bytes, from the last GRANT */
     bool was_repeated;      /* something was retransmitted: no measuring */
+    bool is_paced;          /* long enough for the pacer to hold it back */
 };
 
 /* The message that comes in. */
@@ -101,8 +102,8 @@ struct homa_rpc {
     uint64_t heard_at;     /* engine time since which the peer has been silent */
     uint64_t asked_at;     /* engine time of the last RESEND for silence, or of the last NEED_ACK */
     uint64_t ready_order;  /* among all ready ones */
-    uint32_t ask_wait_ns;  /* from asked_at to the next one */
-    uint32_t busy_wait_ns; /* how long the last BUSY made us wait; 0 = none since DATA came */
+    uint64_t ask_wait_ns;  /* from asked_at to the next one; while it is our turn: between looks */
+    uint64_t busy_wait_ns; /* how long the last BUSY made us wait; 0 = none since DATA came */
     int32_t error;         /* READY: the errno that ended it, 0 = complete */
     uint8_t state;         /* enum homa_rpc_state */
     uint8_t tell;          /* enum homa_tell bits */

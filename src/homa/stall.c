@@ -44,7 +44,7 @@ void homa_stall_release(struct homa_engine *engine)
         assert(rpc->state == HOMA_RPC_RECEIVING && rpc->in.received.bytes == 0);
         rpc->heard_at = engine->clock;
         rpc->asked_at = engine->clock;
-        rpc->ask_wait_ns = (uint32_t)engine->waits.resend_interval;
+        rpc->ask_wait_ns = engine->waits.resend_interval;
         homa_control_tell(engine, rpc, HOMA_TELL_RESEND_REST);
         homa_timer_arm(engine, rpc, engine->clock + engine->waits.resend_interval);
         homa_grant_mark(engine, rpc);

@@ -65,6 +65,8 @@ void homa_timer_ask_for_all(struct homa_engine *engine, struct homa_rpc *rpc)
     ask_for_gaps(engine, rpc, true);
     homa_control_tell(engine, rpc, HOMA_TELL_RESEND_REST);
     rpc->asked_at = engine->clock;
+    if (rpc->ask_wait_ns == 0)
+        rpc->ask_wait_ns = engine->waits.resend_interval;
 }
 
 /*
@@ -79,18 +81,16 @@ static uint64_t ask_after_silence(struct homa_engine *engine, struct homa_rpc *r
     if (due > engine->clock)
         return due;
     homa_timer_ask_for_all(engine, rpc);
-    rpc->ask_wait_ns = (uint32_t)homa_min_u64(2 * wait, engine->waits.resend_interval);
+    rpc->ask_wait_ns = homa_min_u64(2 * wait, engine->waits.resend_interval);
     return engine->clock + rpc->ask_wait_ns;
 }
 
 /* A client that has seen nothing of the response. */
 static uint64_t judge_request(struct homa_engine *engine, struct homa_rpc *rpc)
 {
-    uint64_t interval = engine->waits.resend_interval;
-
     if (homa_output_is_behind(&rpc->out)) {
         rpc->heard_at = engine->clock;
-        return engine->clock + interval;
+        return engine->clock + HOMA_LOOK_WAIT_MAX;
     }
     if (engine->clock - rpc->heard_at >= engine->waits.timeout) {
         engine->counters.rpc_timeouts++;
@@ -98,7 +98,7 @@ static uint64_t judge_request(struct homa_engine *engine, struct homa_rpc *rpc)
         return HOMA_NEVER;
     }
     uint64_t give_up = rpc->heard_at + engine->waits.timeout;
-    uint64_t ask = engine->clock + interval;
+    uint64_t ask = engine->clock + engine->waits.resend_interval;
 
     if (rpc->out.again_count == 0)
         ask = ask_after_silence(engine, rpc, homa_peer_first_ask_wait(engine, rpc->peer));
@@ -115,11 +115,25 @@ static void grant_alone(struct homa_engine *engine, struct homa_rpc *rpc)
     homa_control_tell(engine, rpc, HOMA_TELL_RESEND_REST);
 }
 
+/* Nothing can come before we give space or a grant, and both set the timer. Looks ever more rarely.
+ */
+static uint64_t look_at_our_turn(struct homa_engine *engine, struct homa_rpc *rpc)
+{
+    rpc->heard_at = engine->clock;
+    if (engine->sched == NULL && rpc->in.num_bpages > 0) {
+        grant_alone(engine, rpc);
+        return engine->clock + engine->waits.resend_interval;
+    }
+    homa_grant_mark(engine, rpc);
+    rpc->ask_wait_ns = homa_max_u64(2 * rpc->ask_wait_ns, engine->waits.resend_interval);
+    rpc->ask_wait_ns = homa_min_u64(rpc->ask_wait_ns, HOMA_LOOK_WAIT_MAX);
+    return engine->clock + rpc->ask_wait_ns;
+}
+
 /* A message of which something has come, on either end. */
 static uint64_t judge_incoming(struct homa_engine *engine, struct homa_rpc *rpc)
 {
     struct homa_incoming *in = &rpc->in;
-    uint64_t interval = engine->waits.resend_interval;
 
     if (engine->sched != NULL && in->slot != HOMA_SCHED_NONE && in->learnt_at != engine->clock) {
         /* Others may have granted it more than we know: ask the scheduler first. */
@@ -127,14 +141,8 @@ static uint64_t judge_incoming(struct homa_engine *engine, struct homa_rpc *rpc)
         homa_grant_mark(engine, rpc);
         return engine->clock + HOMA_MS;
     }
-    if (homa_timer_is_our_turn(engine, rpc)) {
-        rpc->heard_at = engine->clock;
-        if (engine->sched == NULL && in->num_bpages > 0)
-            grant_alone(engine, rpc);
-        else
-            homa_grant_mark(engine, rpc);
-        return engine->clock + interval;
-    }
+    if (homa_timer_is_our_turn(engine, rpc))
+        return look_at_our_turn(engine, rpc);
     if (engine->clock - rpc->heard_at >= engine->waits.timeout) {
         if (homa_rpc_is_server(rpc)) {
             engine->counters.server_rpc_discards++;
@@ -162,7 +170,7 @@ static uint64_t judge_reply(struct homa_engine *engine, struct homa_rpc *rpc)
 
     if (homa_output_is_behind(out)) {
         rpc->heard_at = engine->clock;
-        return engine->clock + engine->waits.resend_interval;
+        return engine->clock + HOMA_LOOK_WAIT_MAX;
     }
     if (engine->clock - rpc->heard_at >= patience) {
         engine->counters.ack_timeouts++;
@@ -182,7 +190,7 @@ static uint64_t judge_reply(struct homa_engine *engine, struct homa_rpc *rpc)
         /* Only the first one tells a round trip: whatever follows may answer any of them. */
         rpc->in.probe_at = is_all_sent && rpc->ask_wait_ns == 0 ? engine->clock : 0;
         rpc->asked_at = engine->clock;
-        rpc->ask_wait_ns = (uint32_t)homa_min_u64(2 * wait, HOMA_ACK_WAIT_MAX);
+        rpc->ask_wait_ns = homa_min_u64(2 * wait, HOMA_ACK_WAIT_MAX);
         due = engine->clock + rpc->ask_wait_ns;
     }
     return homa_min_u64(due, rpc->heard_at + patience);
