@@ -123,6 +123,7 @@ void homa_sched_detach(struct homa_sched *sched, struct homa_sched_owner *owner)
         homa_ledger_strike(&sched->ledger, LIST_FIRST(&owner->messages));
     assert(owner->outstanding == 0);
     LIST_REMOVE(owner, attached);
+    assert(homa_ledger_is_sound(&sched->ledger));
 }
 
 static struct homa_sched_message *message_at(const struct homa_sched *sched, homa_sched_slot slot)

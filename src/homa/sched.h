@@ -25,7 +25,9 @@
 #include "base/tree.h"
 #include "homa/knobs.h"
 
+#include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 
 struct homa_sched;
 
@@ -112,7 +114,8 @@ uint64_t homa_sched_deadline(const struct homa_sched *sched);
 /* Sum of granted and unreceived bytes, without stalled senders. */
 uint64_t homa_sched_outstanding(const struct homa_sched *sched);
 
-/* Whether all sums, orders and memberships agree with each other. Slow; for tests. */
+/* Whether all sums, orders and memberships agree with each other. Slow: for tests,
+ * and asserted when an owner leaves. */
 bool homa_sched_is_sound(struct homa_sched *sched);
 
 #endif
