@@ -196,8 +196,7 @@ static void many_packets_arrive_in_order(void **state)
     assert_non_null(packets);
     for (uint32_t i = 0; i < COUNT; i++)
         packets[i] = make_packet(&pair->to_b, i, 30 + i * 7 % 400);
-    send_all(pair->a, packets, COUNT);
-    expect_packets(pair->b, packets, COUNT, NULL);
+    exchange(pair->a, pair->b, packets, COUNT);
     free(packets);
 }
 
@@ -215,8 +214,7 @@ static void bundled_packets_arrive_in_order(void **state)
         packets[i].may_be_followed = i % 97 != 0;
         packets[i].priority = (uint8_t)(i / 300);
     }
-    send_all(pair->a, packets, COUNT);
-    expect_packets(pair->b, packets, COUNT, NULL);
+    exchange(pair->a, pair->b, packets, COUNT);
     free(packets);
 }
 
@@ -238,8 +236,7 @@ static void runs_of_equal_packets_arrive_as_they_were_sent(void **state)
         if (i % 30 == 29)
             packets[i] = make_packet(&pair->to_b, i, 40);
     }
-    send_all(pair->a, packets, COUNT);
-    expect_packets(pair->b, packets, COUNT, NULL);
+    exchange(pair->a, pair->b, packets, COUNT);
     free(packets);
 }
 
@@ -258,8 +255,7 @@ static void long_runs_are_split_at_every_limit(void **state)
 
         for (uint32_t i = 0; i < count; i++)
             packets[i] = make_packet(&pair->to_b, i, lengths[l]);
-        send_all(pair->a, packets, count);
-        expect_packets(pair->b, packets, count, NULL);
+        exchange(pair->a, pair->b, packets, count);
     }
     free(packets);
 }

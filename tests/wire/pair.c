@@ -16,6 +16,7 @@
 
 #define PATTERN_LENGTH 70000u
 #define HEADER_LENGTH  56u
+#define PORTION_BYTES  280000u
 
 static uint64_t clock_ns(void)
 {
@@ -199,6 +200,23 @@ void expect_packets(struct wire *wire, const struct base_packet *sent, size_t co
             if (last != NULL)
                 *last = arrivals[i];
         }
+    }
+}
+
+void exchange(struct wire *from, struct wire *to, const struct base_packet *packets, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count) {
+        size_t portion = 0;
+        size_t charge = 0;
+
+        /* What the kernel may charge for a packet, at most. */
+        for (; done + portion < count && charge < PORTION_BYTES; portion++)
+            charge += 2 * base_packet_length(&packets[done + portion]) + 1024;
+        send_all(from, packets + done, portion);
+        expect_packets(to, packets + done, portion, NULL);
+        done += portion;
     }
 }
 

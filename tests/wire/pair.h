@@ -55,6 +55,9 @@ void wait_readable(struct wire *wire);
  * the test when others come or too few. The last arrival is left in *last (may be NULL). */
 void expect_packets(struct wire *wire, const struct base_packet *sent, size_t count,
                     struct base_arrival *last);
+/* Sends all and expects all, in portions that fit the smallest receive buffer one may meet (that of
+ * an ordinary user where net.core.rmem_max is 212,992). */
+void exchange(struct wire *from, struct wire *to, const struct base_packet *packets, size_t count);
 /* Waits until one network error can be taken. */
 struct base_network_error expect_error(struct wire *wire);
 

@@ -54,8 +54,7 @@ static void check_link(unsigned mtu, bool is_v6)
         packets[i] = make_packet(&to, i, is_full ? full : 100 + i);
         packets[i].may_be_followed = !is_full || i % 10 == 0;
     }
-    send_all(left, packets, COUNT);
-    expect_packets(right, packets, COUNT, NULL);
+    exchange(left, right, packets, COUNT);
     expect_no_fragments();
 
     packets[0] = make_packet(&to, 0, full + 1);
@@ -156,8 +155,7 @@ static void bundles_made_too_large_lose_no_packet(void **state)
         packets[i] = make_packet(&to, i, 700);
         packets[i].may_be_followed = true;
     }
-    send_all(left, packets, COUNT);
-    expect_packets(right, packets, COUNT, NULL);
+    exchange(left, right, packets, COUNT);
     assert_int_equal(wire_packet_bytes(left, &to), 1452);
     assert_int_equal(wire_errors(left, &error, 1), 0);
 
