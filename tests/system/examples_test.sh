@@ -36,7 +36,7 @@ expect() {
 start ./hello_server 127.0.0.1:0
 port=${line##* }
 expect 'Hello, world!' ./hello_client "127.0.0.1:$port"
-expect 'Hello, reader!' ./hello_client "localhost:$port" reader
+expect 'Hello, reader!' ./hello_client "127.0.0.1:$port" reader
 expect "hello_server: another program listens at 127.0.0.1:$port" \
     ./hello_server "127.0.0.1:$port"
 stop
