@@ -8,8 +8,8 @@
  *
  * Threads: every function may be called from any thread. A client may be shared by any number of
  * threads; each gets its own answers. A server runs its handler in the threads that call
- * msv_server_run(); several may. Only msv_server_stop() may be called from a signal handler. fork:
- * as missive/socket.h has it.
+ * msv_server_run(); several may. A thread that waits in one of them cannot be cancelled. Only
+ * msv_server_stop() may be called from a signal handler. fork: as missive/socket.h has it.
  */
 #ifndef MISSIVE_RPC_H
 #define MISSIVE_RPC_H

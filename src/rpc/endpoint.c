@@ -274,7 +274,12 @@ void rpc_endpoint_release(struct msv_message *message)
         destroy(endpoint);
 }
 
-/* ---- sending and receiving ---- */
+/*
+ * ---- sending and receiving ----
+ *
+ * The socket's calls can be cancelled while they wait. These cannot: a user that never leaves would
+ * keep the endpoint from being closed.
+ */
 
 /* Waits until the socket takes more to send. Returns 0, or -ETIMEDOUT at the deadline. */
 static int wait_for_room(struct rpc_endpoint *endpoint, uint64_t deadline_ns)
@@ -303,12 +308,14 @@ int rpc_endpoint_send(struct rpc_endpoint *endpoint, struct rpc_outgoing *outgoi
     struct msghdr header = {
         .msg_name = &to, .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &args};
     int flags = deadline_ns == RPC_NEVER ? 0 : MSG_DONTWAIT;
+    int cancel_state = 0;
     int result;
 
     if (outgoing->length == 0 || outgoing->length > HOMA_MAX_MESSAGE_LENGTH)
         return rpc_fail(EINVAL, "a message has 1 to %d bytes; this one has %zu",
                         HOMA_MAX_MESSAGE_LENGTH, outgoing->length);
     result = rpc_address_fit(outgoing->to, endpoint->family, &to, &header.msg_namelen);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     while (result == 0) {
         if (msv_sendmsg(endpoint->fd, &header, flags) == 0)
             break;
@@ -317,6 +324,7 @@ int rpc_endpoint_send(struct rpc_endpoint *endpoint, struct rpc_outgoing *outgoi
         else if (errno != EINTR)
             result = rpc_fail_socket(endpoint->fd, errno, "sending failed");
     }
+    (void)pthread_setcancelstate(cancel_state, NULL);
     outgoing->id = args.id;
     return result;
 }
@@ -356,6 +364,7 @@ int rpc_endpoint_receive(struct rpc_endpoint *endpoint, uint64_t id, uint64_t de
     struct msv_message *message = take_spare(endpoint);
     struct homa_recvmsg_args args = {.id = id};
     struct batch batch;
+    int cancel_state = 0;
     struct msghdr header = {
         .msg_name = &outcome->peer,
         .msg_namelen = sizeof(outcome->peer),
@@ -370,8 +379,10 @@ int rpc_endpoint_receive(struct rpc_endpoint *endpoint, uint64_t id, uint64_t de
     args.num_bpages = batch.count;
     memcpy(args.bpage_offsets, batch.offsets, batch.count * sizeof(batch.offsets[0]));
 
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t length = socket_recvmsg_until(endpoint->fd, &header, 0, deadline_ns, wake_fd);
     int error = length < 0 ? errno : 0;
+    (void)pthread_setcancelstate(cancel_state, NULL);
     outcome->id = args.id;
     outcome->cookie = args.completion_cookie;
     rpc_address_make_natural(&outcome->peer);
