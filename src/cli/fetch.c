@@ -171,7 +171,7 @@ int command_fetch(int argc, char **argv)
         .parser = parse_option,
         .args_doc = "HOST:PORT DEST",
         .doc =
-            "Copies the whole tree that a `missive serve' offers into the directory DEST, which is "
+            "Copies the whole tree that a `missive serve` offers into the directory DEST, which is "
             "made if it does not exist, and compares every file's SHA-256 with the server's.\v"
             "Files that are there already under the same names are replaced, each at once and only "
             "when its copy is complete. Exits with 1 if anything failed.",

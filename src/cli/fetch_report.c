@@ -80,7 +80,7 @@ void fetch_fail_locally(struct fetch *fetch, const struct fetch_directory *direc
         return;
     case -EMFILE:
     case -ENFILE:
-        fetch_end(fetch, "too many open files: lower --in-flight, or raise `ulimit -n'");
+        fetch_end(fetch, "too many open files: lower --in-flight, or raise `ulimit -n`");
         return;
     case -ENOMEM:
         fetch_end(fetch, "out of memory");

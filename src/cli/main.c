@@ -97,7 +97,7 @@ int main(int argc, char **argv)
         .parser = parse_option,
         .args_doc = "COMMAND [ARGUMENT...]",
         .doc = "Homa RPCs between ordinary processes: message sockets for Linux in user space.\v"
-               "`missive COMMAND --help' tells more about a command.",
+               "`missive COMMAND --help` tells more about a command.",
         .help_filter = help_filter,
     };
     const struct command *command;
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     if (command == NULL) {
         fprintf(stderr, "missive: there is no command '%s'; the commands are:\n", found.word);
         print_commands(stderr);
-        fprintf(stderr, "Try `missive --help' for more.\n");
+        fprintf(stderr, "Try `missive --help` for more.\n");
         return COMMAND_USAGE;
     }
     argv[found.index] = (char *)(uintptr_t)command->full_name;

@@ -207,7 +207,7 @@ int command_ping(int argc, char **argv)
         .parser = parse_option,
         .args_doc = "HOST:PORT",
         .doc =
-            "Sends RPCs to a `missive serve', one after the other, and prints how long each took.",
+            "Sends RPCs to a `missive serve`, one after the other, and prints how long each took.",
     };
     struct ping_options options = {
         .count = DEFAULT_COUNT, .interval_ns = DEFAULT_INTERVAL_NS, .size = DEFAULT_SIZE};

@@ -257,7 +257,7 @@ int command_serve(int argc, char **argv)
         .parser = parse_option,
         .args_doc = "DIR",
         .doc =
-            "Offers the files of DIR to `missive fetch', over Homa RPCs, until SIGINT or SIGTERM. "
+            "Offers the files of DIR to `missive fetch`, over Homa RPCs, until SIGINT or SIGTERM. "
             "Anybody who can reach the port can read whatever this user can read beneath DIR; "
             "symbolic links are listed, never followed.",
     };
