@@ -10,6 +10,12 @@ pkg_check_modules(LIBBSD REQUIRED libbsd)
 # SHA-256 in the command.
 pkg_check_modules(LIBCRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 
+# Only the tests need cmocka: without it the library and the command still build,
+# and ctest, finding no tests, fails.
 if(MISSIVE_TESTS)
-  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+  pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+  if(NOT CMOCKA_FOUND)
+    message(STATUS "No tests: cmocka is missing (tools/deps test installs it)")
+    set(MISSIVE_TESTS OFF)
+  endif()
 endif()
