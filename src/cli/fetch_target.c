@@ -70,10 +70,9 @@ static int take_existing(const struct fetch_target *target, const char *path)
 
     if (directory < 0)
         return directory;
-    if (fstat(directory, &status) != 0)
-        error = -errno;
-    else if ((status.st_mode & 0700) != 0700 &&
-             fchmod(directory, (status.st_mode & PERMISSIONS) | 0700) != 0)
+    if (fstat(directory, &status) != 0 ||
+        ((status.st_mode & 0700) != 0700 &&
+         fchmod(directory, (status.st_mode & PERMISSIONS) | 0700) != 0))
         error = -errno;
     close(directory);
     return error;

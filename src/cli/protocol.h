@@ -86,12 +86,12 @@ struct file_time {
 
 /* One request. Fields that the operation does not have are ignored and zero. */
 struct file_request {
-    enum file_operation operation;
     struct file_text path;
     struct file_text after; /* list: only names after this one; empty = from the first */
-    uint32_t limit;         /* list: longest response wanted, FILE_LIST_LIMIT_MIN and up */
     uint64_t offset;        /* read */
     uint32_t length;        /* read: 1 .. FILE_READ_MAX */
+    uint32_t limit;         /* list: longest response wanted, FILE_LIST_LIMIT_MIN and up */
+    enum file_operation operation;
 };
 
 /* One entry of a listing. */

@@ -27,12 +27,14 @@ static int open_target(void **state)
     void *scratch = NULL;
     char path[100];
 
-    if (fixture == NULL || scratch_open(&scratch) != 0)
+    if (fixture == NULL)
+        return -1;
+    *state = fixture;
+    if (scratch_open(&scratch) != 0)
         return -1;
     fixture->scratch = scratch;
     scratch_directory(fixture->scratch, "outside");
     snprintf(path, sizeof(path), "%s/dest", fixture->scratch->path);
-    *state = fixture;
     return fetch_target_open(&fixture->target, path);
 }
 
@@ -53,7 +55,7 @@ static struct fetch_directory *use_directory(struct fixture *fixture, const char
     struct fetch_directory *directory = calloc(1, sizeof(*directory) + strlen(path) + 1);
 
     assert_non_null(directory);
-    strcpy(directory->path, path);
+    memcpy(directory->path, path, strlen(path) + 1);
     directory->descriptor = -1;
     directory->mode = mode;
     directory->mtime.seconds = 77;
@@ -68,7 +70,7 @@ static struct fetch_entry *make_entry(struct fetch_directory *directory, const c
     struct fetch_entry *entry = calloc(1, sizeof(*entry) + strlen(name) + 1);
 
     assert_non_null(entry);
-    strcpy(entry->name, name);
+    memcpy(entry->name, name, strlen(name) + 1);
     entry->directory = directory;
     entry->mode = mode;
     entry->mtime.seconds = 1234;

@@ -16,11 +16,11 @@ int scratch_open(void **state)
 
     if (scratch == NULL)
         return -1;
+    *state = scratch;
     snprintf(scratch->path, sizeof(scratch->path), "/tmp/missive-test-XXXXXX");
     if (mkdtemp(scratch->path) == NULL)
         return -1;
     scratch->root = open(scratch->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    *state = scratch;
     return scratch->root >= 0 ? 0 : -1;
 }
 

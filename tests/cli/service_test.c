@@ -154,7 +154,7 @@ static void the_longest_read_fills_a_message(void **state)
         .operation = FILE_READ, .path = file_text_of("file"), .length = FILE_READ_MAX};
     int file = openat(scratch->root, "file", O_WRONLY | O_CREAT, 0600);
 
-    assert_int_equal(ftruncate(file, 2 * FILE_MESSAGE_MAX), 0);
+    assert_int_equal(ftruncate(file, (off_t)2 * FILE_MESSAGE_MAX), 0);
     close(file);
     assert_int_equal(ask(scratch, &request), FILE_MESSAGE_MAX);
 }

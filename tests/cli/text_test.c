@@ -14,6 +14,8 @@ static void assert_escaped(const char *bytes, size_t length, const char *expecte
 
 static void control_characters_are_made_visible(void **state)
 {
+    static const char turn[] = {'\xe2', '\x80', '\xae'};
+
     (void)state;
     assert_escaped("a\033[2Jb", 6, "a\\x1b[2Jb");
     assert_escaped("a\nb\tc\177", 6, "a\\x0ab\\x09c\\x7f");
@@ -21,7 +23,7 @@ static void control_characters_are_made_visible(void **state)
     assert_escaped("a\\b", 3, "a\\x5cb");
     /* U+009B is a control sequence's beginning; U+202E turns what follows round. */
     assert_escaped("\xc2\x9b", 2, "\\xc2\\x9b");
-    assert_escaped("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");
+    assert_escaped(turn, sizeof(turn), "\\xe2\\x80\\xae");
 }
 
 static void bytes_that_are_no_utf_8_are_made_visible(void **state)
