@@ -48,7 +48,8 @@ int netns_new(void)
     if (unshare(CLONE_NEWNET) != 0 &&
         (errno != EPERM || !become_root_of_user_namespace() || unshare(CLONE_NEWNET) != 0))
         return -1;
-    netns_run("ip link set lo up");
+    /* Addresses are to be usable at once, the link-local ones included. */
+    netns_run("ip link set lo up && echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad");
     return netns_current();
 }
 
