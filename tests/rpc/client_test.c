@@ -248,6 +248,7 @@ static void *wait_in_call(void *argument)
     struct msv_message *response = NULL;
 
     waiting->result = msv_call(waiting->client, waiting->address, "x", 1, -1, &response);
+    msv_message_free(response);
     return NULL;
 }
 

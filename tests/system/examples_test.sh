@@ -1,7 +1,14 @@
 #!/bin/bash
 # The programs of examples/ do what they promise, in pairs, and say so when
-# nobody answers.
+# nobody answers. README.md shows two of them as they are.
 set -euo pipefail
+
+# shellcheck disable=SC2016 # these backquotes are README's
+shown=$(sed -n '/^```c$/,/^```$/p' "${TEST_SOURCE_DIR:?}/README.md" | grep -v '^```')
+if [ "$shown" != "$(cat "$TEST_SOURCE_DIR"/examples/hello_{server,client}.c)" ]; then
+    echo 'README.md does not show examples/hello_server.c and hello_client.c as they are'
+    exit 1
+fi
 cd "${TEST_BUILD_DIR:?}/examples"
 
 server=
