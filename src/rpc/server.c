@@ -177,8 +177,10 @@ int msv_server_run(struct msv_server *server, msv_handler *handler, void *contex
         else if (result != -EINTR)
             break;
     }
-    rpc_endpoint_leave(endpoint);
-    return atomic_load(&server->is_stopped) ? 0 : result;
+    if (atomic_load(&server->is_stopped))
+        result = 0;
+    rpc_endpoint_leave(endpoint); /* from here on the server may be gone */
+    return result;
 }
 
 void msv_server_stop(struct msv_server *server)
