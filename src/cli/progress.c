@@ -60,20 +60,31 @@ static void sample(struct progress *progress, const struct progress_counts *coun
     progress->sample_work = work;
 }
 
-/* "  0:07 left", or nothing while it cannot be told. */
-static void time_left(const struct progress *progress, double work_left, uint64_t now_ns,
-                      bool listing, char *text, size_t size)
+/* "0:07 left", or nothing while it cannot be told. */
+static char *time_left(const struct progress *progress, double work_left, uint64_t now_ns,
+                       bool listing, char text[TEXT_SIZE])
 {
     char clock[TEXT_SIZE];
-    uint64_t seconds;
 
     text[0] = '\0';
-    if (listing || progress->work_per_second <= 0 || now_ns - progress->begin_ns < SETTLE_NS)
-        return;
-    if (work_left / progress->work_per_second > LONGEST_SECONDS)
-        return;
-    seconds = (uint64_t)(work_left / progress->work_per_second) + 1;
-    snprintf(text, size, "  %s left", text_clock(clock, seconds));
+    if (listing || progress->work_per_second <= 0 || now_ns - progress->begin_ns < SETTLE_NS ||
+        work_left / progress->work_per_second > LONGEST_SECONDS)
+        return text;
+    text_clock(clock, (uint64_t)(work_left / progress->work_per_second) + 1);
+    snprintf(text, TEXT_SIZE, "%.20s left", clock);
+    return text;
+}
+
+/* "12.3 MB/s", or nothing before the first speed is known. */
+static char *speed(const struct progress *progress, char text[TEXT_SIZE])
+{
+    char bytes[TEXT_SIZE];
+
+    text[0] = '\0';
+    if (progress->sample_ns > progress->begin_ns)
+        snprintf(text, TEXT_SIZE, "%.20s/s",
+                 text_bytes(bytes, (uint64_t)progress->bytes_per_second));
+    return text;
 }
 
 /* "[###...] " in what the text leaves of the line; nothing if that is too little. */
@@ -101,19 +112,20 @@ char *progress_line(struct progress *progress, const struct progress_counts *cou
     double total = work_of(counts->bytes_total, counts->files_total);
     double done = work_of(counts->bytes_done, counts->files_done);
     double share = total > 0 ? done / total : 0;
-    char left[2 * TEXT_SIZE], files[TEXT_SIZE], all[TEXT_SIZE], bytes[TEXT_SIZE], rate[TEXT_SIZE];
+    char left[TEXT_SIZE], files[TEXT_SIZE], all[TEXT_SIZE], bytes[TEXT_SIZE], rate[TEXT_SIZE];
     char bar[BAR_COLUMNS_MAX + sizeof("[] ")];
     char text[PROGRESS_LINE_SIZE - sizeof(bar)];
 
     if (share > 1) /* files that grew */
         share = 1;
     sample(progress, counts, now_ns);
-    time_left(progress, total > done ? total - done : 0, now_ns, counts->listing, left,
-              sizeof(left));
-    snprintf(text, sizeof(text), "%3u%%  %s of %s%s files  %s  %s/s%s", (unsigned)(share * 100),
-             text_count(files, counts->files_done), text_count(all, counts->files_total),
+    /* Fields of constant width keep the line from dancing. */
+    text_count(all, counts->files_total);
+    snprintf(text, sizeof(text), "%3u%%  %*s of %s%s files  %8s  %10s  %9s",
+             (unsigned)(share * 100), (int)strlen(all), text_count(files, counts->files_done), all,
              counts->listing ? "+" : "", text_bytes(bytes, counts->bytes_done),
-             text_bytes(rate, (uint64_t)progress->bytes_per_second), left);
+             speed(progress, rate),
+             time_left(progress, total > done ? total - done : 0, now_ns, counts->listing, left));
     draw_bar(bar, share, columns, strlen(text));
     snprintf(line, PROGRESS_LINE_SIZE, "%s%s", bar, text);
     if (strlen(line) > columns)
