@@ -18,8 +18,8 @@ static void set_packet_bytes(struct homa_peer *peer, uint32_t packet_bytes)
         peer->packet_bytes = homa_max_u32(packet_bytes, HOMA_PACKET_BYTES_MIN);
 }
 
-/* The next id that no RPC of ours has (a new next_id may have set the counter back), and not 0, which
- * means "none" in an ack. */
+/* The next id that no RPC of ours has (a new next_id may have set the counter back), and not 0,
+ * which means "none" in an ack. */
 static uint64_t take_id(struct homa_engine *engine)
 {
     uint64_t id;
@@ -191,6 +191,7 @@ uint64_t homa_engine_ready_sequence(const struct homa_engine *engine)
 int homa_engine_return_bpages(struct homa_engine *engine, uint64_t now, const uint32_t *offsets,
                               uint32_t count, uint32_t *bad)
 {
+    struct bpage_stats stats;
     int result;
 
     homa_engine_enter(engine, now);
@@ -201,9 +202,12 @@ int homa_engine_return_bpages(struct homa_engine *engine, uint64_t now, const ui
         return -EINVAL;
     }
     result = bpage_return(engine->bpages, offsets, count, bad);
-    if (result == 0)
-        homa_stall_release(engine);
-    return result;
+    if (result != 0)
+        return result;
+    homa_stall_release(engine);
+    bpage_pool_stats(engine->bpages, &stats);
+    engine->counters.bpage_reuses = stats.reuses;
+    return 0;
 }
 
 static void abort_one(struct homa_engine *engine, struct homa_rpc *rpc, int error)

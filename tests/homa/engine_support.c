@@ -11,7 +11,7 @@
 #define BATCH 64
 
 struct lab_datagram {
-    struct lab_datagram *next;
+    TAILQ_ENTRY(lab_datagram) link;
     uint64_t arrives_at;
     uint64_t order;
     struct base_address from;
@@ -27,9 +27,19 @@ struct lab_payload {
     uint8_t bytes[];
 };
 
-static uint8_t pattern(uint32_t seed, uint32_t offset)
+/* Writes the pattern's bytes [offset, offset + length). */
+static void fill_pattern(uint8_t *to, uint32_t seed, uint32_t offset, uint32_t length)
 {
-    return (uint8_t)(base_mix((uint64_t)seed << 32 | offset / 8) >> (offset % 8 * 8));
+    while (length > 0) {
+        uint64_t word = base_mix((uint64_t)seed << 32 | offset / 8);
+        uint32_t skip = offset % 8;
+        uint32_t part = length < 8 - skip ? length : 8 - skip;
+
+        memcpy(to, (const uint8_t *)&word + skip, part);
+        to += part;
+        offset += part;
+        length -= part;
+    }
 }
 
 struct homa_engine_options lab_options(void)
@@ -63,6 +73,7 @@ static void open_host(struct lab *lab, unsigned number, const struct homa_engine
     host->address.remote = base_ip_from_v4(ip);
     host->address.port = options.port;
     host->output_max = BATCH;
+    TAILQ_INIT(&host->arriving);
     host->wire_takes = UINT32_MAX;
     assert_int_equal(homa_engine_open(&options, &host->engine), 0);
     assert_int_equal(homa_sched_open(&host->sched, &options.knobs, 256), 0);
@@ -88,7 +99,7 @@ struct lab *lab_open_with(unsigned hosts, const struct homa_engine_options *opti
     lab->delay = 1 * LAB_MS;
     lab->random = base_random_seed(options->seed);
     lab->host_count = hosts;
-    lab->is_checked = true;
+    lab->check_every = 1;
     for (unsigned i = 0; i < hosts; i++)
         open_host(lab, i, options, bpages);
     return lab;
@@ -118,10 +129,9 @@ static void free_released(struct lab_host *host)
 
 void lab_close(struct lab *lab)
 {
-    struct lab_datagram *datagram;
-
     for (unsigned i = 0; i < lab->host_count; i++) {
         struct lab_host *host = &lab->hosts[i];
+        struct lab_datagram *datagram;
         struct bpage_stats stats;
 
         homa_engine_shutdown(host->engine, lab->now);
@@ -138,10 +148,10 @@ void lab_close(struct lab *lab)
         }
         homa_engine_close(host->engine);
         free(host->region.base);
-    }
-    while ((datagram = lab->first) != NULL) {
-        lab->first = datagram->next;
-        free(datagram);
+        while ((datagram = TAILQ_FIRST(&host->arriving)) != NULL) {
+            TAILQ_REMOVE(&host->arriving, datagram, link);
+            free(datagram);
+        }
     }
     free(lab);
 }
@@ -151,8 +161,7 @@ struct mem_payload *lab_payload(struct lab *lab, unsigned host, uint32_t length,
     struct lab_payload *made = malloc(sizeof(*made) + length);
 
     assert_non_null(made);
-    for (uint32_t i = 0; i < length; i++)
-        made->bytes[i] = pattern(seed, i);
+    fill_pattern(made->bytes, seed, 0, length);
     made->payload = (struct mem_payload){.bytes = made->bytes, .length = length, .ready = length};
     lab->hosts[host].payloads_out++;
     return &made->payload;
@@ -208,11 +217,13 @@ void lab_assert_pattern(struct lab *lab, unsigned host, const struct lab_message
 {
     const uint8_t *base = lab->hosts[host].region.base;
 
-    for (uint32_t i = 0; i < message->info.length; i++) {
-        uint8_t byte = base[message->bpages[i / BPAGE_SIZE] + i % BPAGE_SIZE];
+    for (uint32_t at = 0; at < message->info.length; at += BPAGE_SIZE) {
+        static uint8_t expected[BPAGE_SIZE];
+        uint32_t left = message->info.length - at;
+        uint32_t length = left < BPAGE_SIZE ? left : BPAGE_SIZE;
 
-        if (byte != pattern(seed, i))
-            fail_msg("byte %u of a message of %u is wrong", i, message->info.length);
+        fill_pattern(expected, seed, at, length);
+        assert_memory_equal(base + message->bpages[at / BPAGE_SIZE], expected, length);
     }
 }
 
@@ -270,12 +281,15 @@ int lab_take_id(struct lab *lab, unsigned host, uint64_t id, uint32_t seed,
 
 static void enqueue(struct lab *lab, struct lab_datagram *datagram)
 {
-    struct lab_datagram **link = &lab->first;
+    struct lab_flight *arriving = &lab->hosts[datagram->to].arriving;
+    struct lab_datagram *before = TAILQ_LAST(arriving, lab_flight);
 
-    while (*link != NULL && (*link)->arrives_at <= datagram->arrives_at)
-        link = &(*link)->next;
-    datagram->next = *link;
-    *link = datagram;
+    while (before != NULL && before->arrives_at > datagram->arrives_at)
+        before = TAILQ_PREV(before, lab_flight, link);
+    if (before == NULL)
+        TAILQ_INSERT_HEAD(arriving, datagram, link);
+    else
+        TAILQ_INSERT_AFTER(arriving, before, datagram, link);
 }
 
 static unsigned host_of(const struct lab *lab, const struct base_address *address)
@@ -352,18 +366,11 @@ static void carry(struct lab *lab, unsigned from, const struct base_packet *pack
 
 /* ---- the event loop ---- */
 
-static void deliver(struct lab *lab)
+static void deliver(struct lab *lab, struct lab_host *host)
 {
-    struct lab_datagram **link = &lab->first;
+    struct lab_datagram *datagram;
 
-    while (*link != NULL && (*link)->arrives_at <= lab->now) {
-        struct lab_datagram *datagram = *link;
-        struct lab_host *host = &lab->hosts[datagram->to];
-
-        if (host->is_stopped) {
-            link = &datagram->next;
-            continue;
-        }
+    while ((datagram = TAILQ_FIRST(&host->arriving)) != NULL && datagram->arrives_at <= lab->now) {
         struct base_arrival arrival = {
             .from = datagram->from,
             .bytes = datagram->bytes,
@@ -371,7 +378,7 @@ static void deliver(struct lab *lab)
             .priority = datagram->priority,
         };
 
-        *link = datagram->next;
+        TAILQ_REMOVE(&host->arriving, datagram, link);
         homa_engine_input(host->engine, lab->now, &arrival);
         free(datagram);
     }
@@ -423,6 +430,7 @@ static void transmit(struct lab *lab, unsigned number)
     struct base_packet packets[BATCH];
     size_t count;
 
+    host->is_cut = false;
     do {
         size_t taken;
 
@@ -433,6 +441,7 @@ static void transmit(struct lab *lab, unsigned number)
             carry(lab, number, &packets[i]);
         if (taken < count) {
             homa_engine_unsend(host->engine, packets, taken, count);
+            host->is_cut = true;
             break;
         }
     } while (count > 0);
@@ -442,15 +451,13 @@ static void run_host(struct lab *lab, unsigned number)
 {
     struct lab_host *host = &lab->hosts[number];
 
-    if (host->is_stopped)
-        return;
     homa_engine_advance(host->engine, lab->now);
     schedule(lab, host);
     if (host->is_echo)
         echo(lab, number);
     transmit(lab, number);
     free_released(host);
-    if (lab->is_checked)
+    if (lab->check_every != 0 && lab->steps % lab->check_every == 0)
         homa_engine_check(host->engine);
 }
 
@@ -459,29 +466,30 @@ static uint64_t next_event(const struct lab *lab)
 {
     uint64_t next = HOMA_NEVER;
 
-    for (const struct lab_datagram *at = lab->first; at != NULL; at = at->next)
-        if (!lab->hosts[at->to].is_stopped) {
-            next = at->arrives_at;
-            break;
-        }
     for (unsigned i = 0; i < lab->host_count; i++) {
-        uint64_t due = HOMA_NEVER;
+        const struct lab_host *host = &lab->hosts[i];
+        const struct lab_datagram *datagram = TAILQ_FIRST(&host->arriving);
 
-        if (!lab->hosts[i].is_stopped)
-            due = homa_engine_deadline(lab->hosts[i].engine);
-        next = next < due ? next : due;
-        /* A wire that took less than all calls again soon. */
-        if (lab->hosts[i].wire_takes != UINT32_MAX && next > lab->now + LAB_US)
-            next = lab->now + LAB_US;
+        if (host->is_stopped)
+            continue;
+        next = homa_min_u64(next, homa_engine_deadline(host->engine));
+        if (datagram != NULL)
+            next = homa_min_u64(next, datagram->arrives_at);
+        if (host->is_cut)
+            next = homa_min_u64(next, lab->now + LAB_US);
     }
     return next;
 }
 
 static void step(struct lab *lab)
 {
-    deliver(lab);
+    lab->steps++;
     for (unsigned i = 0; i < lab->host_count; i++)
-        run_host(lab, i);
+        if (!lab->hosts[i].is_stopped)
+            deliver(lab, &lab->hosts[i]);
+    for (unsigned i = 0; i < lab->host_count; i++)
+        if (!lab->hosts[i].is_stopped)
+            run_host(lab, i);
 }
 
 /* Runs until `until`, or until `is_done`, if given, says so. */
@@ -590,8 +598,8 @@ void lab_push(struct lab *lab, unsigned to, unsigned from, struct homa_packet *p
     homa_packet_encode(packet, homa_engine_knobs(host->engine) != NULL ? host->engine->format : 0,
                        &encoded);
     memcpy(bytes, encoded.header, encoded.header_length);
-    for (uint32_t i = 0; i < payload; i++)
-        bytes[encoded.header_length + i] = pattern(seed, packet->data.offset + i);
+    if (payload > 0)
+        fill_pattern(bytes + encoded.header_length, seed, packet->data.offset, payload);
     arrival.length = encoded.header_length + payload;
     homa_engine_input(host->engine, lab->now, &arrival);
     homa_engine_check(host->engine);

@@ -46,6 +46,7 @@ struct lab_packet {
 };
 
 struct lab_datagram; /* in flight */
+TAILQ_HEAD(lab_flight, lab_datagram);
 
 /* A message as the application got it. Filled by lab_take(). */
 struct lab_message {
@@ -61,12 +62,14 @@ struct lab_host {
     struct mem_region region;
     struct bpage_pool *bpages;
     struct base_address address; /* as others see it: remote and port */
+    struct lab_flight arriving;  /* by time of arrival */
     struct base_backlog backlog;
     bool is_stopped;       /* its process does not run; packets wait */
     bool is_echo;          /* answers each request with as many bytes (see reply_length) */
     uint32_t reply_length; /* of an echo host; 0 = as long as the request */
     uint32_t output_max;   /* packets the wire takes per turn */
     uint32_t wire_takes;   /* of these, how many it really takes (unsend); UINT32_MAX = all */
+    bool is_cut;           /* the wire did not take all: it is asked again soon */
     uint64_t served;       /* requests answered */
     uint32_t payloads_out; /* not released yet */
 };
@@ -84,9 +87,9 @@ struct lab {
     unsigned count; /* the filter's */
     double drop;
     double duplicate;
-    bool is_checked;                     /* homa_engine_check after each step */
+    unsigned check_every; /* homa_engine_check after so many steps; 0 = never */
+    unsigned steps;
     uint64_t packets[HOMA_PACKET_TYPES]; /* on the network so far, by type */
-    struct lab_datagram *first;          /* by arrival */
 };
 
 /* Options that the tests start from; change what matters before lab_open_host(). */
