@@ -219,6 +219,7 @@ static size_t lay_out(struct wire_udp *wire, const struct base_packet *packets, 
             control_put(header, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
         }
         used += header->msg_iovlen;
+        assert(used <= UDP_SEND_SLICES);
         first += unit->packets;
         unit->end = first;
         units++;

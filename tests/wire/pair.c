@@ -18,7 +18,7 @@
 #define HEADER_LENGTH  56u
 #define PORTION_BYTES  280000u
 
-static uint64_t clock_ns(void)
+uint64_t clock_ns(void)
 {
     struct timespec now;
 

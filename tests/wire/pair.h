@@ -30,6 +30,9 @@ struct wire_pair {
     struct base_address to_b;
 };
 
+/* The time, as the wires are given it. */
+uint64_t clock_ns(void);
+
 struct base_ip ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
 /* From text: "fd00::1". */
 struct base_ip ip6(const char *text);

@@ -6,17 +6,7 @@
 #include "pair.h"
 #include "wire/udp.h"
 
-#include <time.h>
-
 #define LINK_BYTES_PER_SECOND 10000000u /* 80 Mbit/s */
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-
-    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void a_slow_link_shows_its_backlog_and_its_rate(void **state)
 {

@@ -181,10 +181,41 @@ static void many_refused_peers_are_each_reported_once(void **state)
     wire_close(peer);
 }
 
+/* The same errno could be the send's own; it must not be taken for that. */
+static void an_unreachable_peer_is_not_taken_for_the_next_one(void **state)
+{
+    int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    struct wire *wire = NULL;
+    struct wire *peer = NULL;
+
+    (void)state;
+    if (raw < 0)
+        skip();
+    wire = open_udp(AF_INET, 1);
+    peer = open_udp(AF_INET, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        struct base_address to = {.remote = ip4(127, 0, 0, 1), .port = wire_port(peer)};
+        struct base_packet wanted = make_packet(&to, 1, 100);
+        struct base_network_error error;
+
+        forge_v4(raw, wire_port(wire), ICMP_DEST_UNREACH, ICMP_HOST_UNREACH);
+        wait_readable(wire);
+        assert_int_equal(wire_send(wire, 1, &wanted, 1), 1);
+        expect_packets(peer, &wanted, 1, NULL);
+        assert_int_equal(wire_errors(wire, &error, 1), 1);
+        assert_int_equal(error.to.port, PEER_PORT);
+        assert_int_equal(wire_errors(wire, &error, 1), 0);
+    }
+    wire_close(wire);
+    wire_close(peer);
+    (void)close(raw);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_refused_peers_are_each_reported_once),
+        cmocka_unit_test(an_unreachable_peer_is_not_taken_for_the_next_one),
         cmocka_unit_test(icmp_becomes_an_error_for_its_peer),
         cmocka_unit_test(icmp_for_a_mapped_peer_becomes_the_same_error),
         cmocka_unit_test(icmpv6_becomes_an_error_for_its_peer),

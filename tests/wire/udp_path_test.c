@@ -7,12 +7,18 @@
 #include "wire/udp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
+/* A wire in that namespace which knows what time it is, as it does after any send or receive. */
 static struct wire *open_at(int netns, int family)
 {
+    struct wire *wire = NULL;
+
     netns_enter(netns);
-    return open_udp(family, 77);
+    wire = open_udp(family, 77);
+    (void)wire_receive(wire, clock_ns(), &(struct base_arrival){0}, 1);
+    return wire;
 }
 
 static struct base_address right_address(const struct wire *wire, bool is_v6)
@@ -126,6 +132,89 @@ static void a_link_that_shrinks_is_noticed(void **state)
     assert_int_equal(wire_packet_bytes(left, &to), 1372);
     expect_no_fragments();
 
+    wire_close(left);
+    wire_close(right);
+    netns_link_close(&link);
+}
+
+static void a_remembered_size_is_asked_for_again_after_a_minute(void **state)
+{
+    struct netns_link link;
+    struct base_arrival arrival;
+    uint64_t now = clock_ns();
+
+    (void)state;
+    if (!netns_link_open(&link, 1500))
+        skip();
+
+    struct wire *left = open_at(link.left, AF_INET);
+    struct base_address to = {.remote = ip4(10, 9, 0, 2), .port = 4000};
+
+    (void)wire_receive(left, now, &arrival, 1);
+    assert_int_equal(wire_packet_bytes(left, &to), 1472);
+    netns_run("ip link set left mtu 1400");
+    (void)wire_receive(left, now + 59000000000u, &arrival, 1);
+    assert_int_equal(wire_packet_bytes(left, &to), 1472);
+    (void)wire_receive(left, now + 61000000000u, &arrival, 1);
+    assert_int_equal(wire_packet_bytes(left, &to), 1372);
+    wire_close(left);
+    netns_link_close(&link);
+}
+
+/* Far more peers than are remembered. */
+static void many_peers_are_not_taken_for_each_other(void **state)
+{
+    struct netns_link link;
+
+    (void)state;
+    if (!netns_link_open(&link, 1500))
+        skip();
+
+    struct wire *left = open_at(link.left, AF_INET);
+
+    for (uint32_t i = 0; i < 3000; i++) {
+        struct base_address near_to = {.remote = ip4(127, 0, (uint8_t)(i >> 8), (uint8_t)i),
+                                       .port = 4000};
+        struct base_address far_to = {.remote = ip4(10, 9, 0, (uint8_t)(i % 250 + 2)),
+                                      .port = 4000};
+
+        assert_int_equal(wire_packet_bytes(left, &near_to), 60056);
+        assert_int_equal(wire_packet_bytes(left, &far_to), 1472);
+    }
+    wire_close(left);
+    netns_link_close(&link);
+}
+
+/* IP options take room that the wire knows nothing about. */
+static void a_size_that_is_refused_against_the_kernels_word_is_not_used_again(void **state)
+{
+    struct netns_link link;
+    uint8_t no_operations[40];
+
+    (void)state;
+    if (!netns_link_open(&link, 1500))
+        skip();
+
+    struct wire *right = open_at(link.right, AF_INET);
+    struct wire *left = open_at(link.left, AF_INET);
+    struct base_address to = right_address(right, false);
+    struct base_packet packet = make_packet(&to, 1, 1472);
+    struct base_network_error error;
+
+    memset(no_operations, 1, sizeof(no_operations));
+    assert_int_equal(setsockopt(wire_descriptor(left), IPPROTO_IP, IP_OPTIONS, no_operations,
+                                sizeof(no_operations)),
+                     0);
+    assert_int_equal(wire_packet_bytes(left, &to), 1472);
+    send_all(left, &packet, 1);
+    error = expect_error(left);
+    assert_int_equal(error.error, EMSGSIZE);
+    assert_in_range(error.packet_bytes, 500, 1471);
+    assert_int_equal(wire_packet_bytes(left, &to), error.packet_bytes);
+
+    packet = make_packet(&to, 2, error.packet_bytes);
+    send_all(left, &packet, 1);
+    expect_packets(right, &packet, 1, NULL);
     wire_close(left);
     wire_close(right);
     netns_link_close(&link);
@@ -253,6 +342,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_without_a_route_gets_the_safe_size),
         cmocka_unit_test(a_link_that_shrinks_is_noticed),
+        cmocka_unit_test(a_size_that_is_refused_against_the_kernels_word_is_not_used_again),
+        cmocka_unit_test(a_remembered_size_is_asked_for_again_after_a_minute),
+        cmocka_unit_test(many_peers_are_not_taken_for_each_other),
         cmocka_unit_test(bundles_made_too_large_lose_no_packet),
         cmocka_unit_test(a_router_that_says_too_big_is_believed_on_ipv4),
         cmocka_unit_test(a_router_that_says_too_big_is_believed_on_ipv6),

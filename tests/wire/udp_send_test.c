@@ -366,6 +366,22 @@ static void a_segmented_send_stays_below_its_ceiling(void **state)
     (void)close(sink.descriptor);
 }
 
+static void a_segmented_send_has_64_segments_at_most(void **state)
+{
+    struct wire *wire = open_gso(65507);
+    struct sink sink = sink_open(true);
+    struct base_packet packets[70];
+
+    (void)state;
+    make_run(packets, 70, &sink.address, 100, false);
+    assert_int_equal(wire_send(wire, 1, packets, 70), 70);
+    assert_int_equal(sink_take(&sink, NULL), 6400);
+    assert_int_equal(sink_take(&sink, NULL), 600);
+    expect_no_more(&sink);
+    wire_close(wire);
+    (void)close(sink.descriptor);
+}
+
 static void a_ceiling_of_zero_means_no_segmentation(void **state)
 {
     struct wire *wire = open_gso(0);
@@ -432,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_bundle_stays_within_what_the_path_carries),
         cmocka_unit_test(a_run_of_equal_packets_is_one_send),
         cmocka_unit_test(a_segmented_send_stays_below_its_ceiling),
+        cmocka_unit_test(a_segmented_send_has_64_segments_at_most),
         cmocka_unit_test(a_ceiling_of_zero_means_no_segmentation),
         cmocka_unit_test(priority_is_the_top_three_bits_of_tos),
         cmocka_unit_test(upper_priorities_are_marked_low_delay_when_asked),
