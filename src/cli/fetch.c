@@ -82,35 +82,49 @@ static void print_json(const struct fetch_result *result)
            microseconds(result, 990), microseconds(result, 999));
 }
 
+#define COUNTED_SIZE 64
+
+/* "1 file", "2 files" */
+static char *counted(char text[COUNTED_SIZE], uint64_t count, const char *one, const char *many)
+{
+    char number[TEXT_SIZE];
+
+    snprintf(text, COUNTED_SIZE, "%s %s", text_count(number, count), count == 1 ? one : many);
+    return text;
+}
+
 static void print_text(const struct fetch_result *result)
 {
     double seconds = seconds_of(result);
     const struct histogram *times = &result->latencies;
-    char a[TEXT_SIZE], b[TEXT_SIZE], c[TEXT_SIZE], d[TEXT_SIZE], e[TEXT_SIZE];
+    char files[COUNTED_SIZE], directories[COUNTED_SIZE], links[COUNTED_SIZE];
+    char a[TEXT_SIZE], b[TEXT_SIZE], c[TEXT_SIZE], d[TEXT_SIZE];
 
-    printf("%s files, %s directories, %s links: %s in %.2f s (%s/s), every SHA-256 verified\n",
-           text_count(a, result->files), text_count(b, result->directories),
-           text_count(c, result->links), text_bytes(d, result->bytes), seconds,
-           text_bytes(e, (uint64_t)((double)result->bytes / seconds)));
-    printf("%s RPCs, %s per second; p50 %s, p99 %s, p99.9 %s\n", text_count(a, times->count),
-           text_count(b, (uint64_t)((double)times->count / seconds)),
-           text_nanoseconds(c, histogram_percentile(times, 500)),
-           text_nanoseconds(d, histogram_percentile(times, 990)),
-           text_nanoseconds(e, histogram_percentile(times, 999)));
+    printf("%s, %s, %s: %s in %.2f s (%s/s), every SHA-256 verified\n",
+           counted(files, result->files, "file", "files"),
+           counted(directories, result->directories, "directory", "directories"),
+           counted(links, result->links, "link", "links"), text_bytes(a, result->bytes), seconds,
+           text_bytes(b, (uint64_t)((double)result->bytes / seconds)));
+    printf("%s, %s per second; p50 %s, p99 %s, p99.9 %s\n",
+           counted(files, times->count, "RPC", "RPCs"),
+           text_count(a, (uint64_t)((double)times->count / seconds)),
+           text_nanoseconds(b, histogram_percentile(times, 500)),
+           text_nanoseconds(c, histogram_percentile(times, 990)),
+           text_nanoseconds(d, histogram_percentile(times, 999)));
 }
 
 static void print_result(const struct fetch *fetch)
 {
     const struct fetch_result *result = &fetch->result;
-    char count[TEXT_SIZE];
+    char count[COUNTED_SIZE];
 
     if (fetch->options->json)
         print_json(result);
     else if (!fetch->options->quiet && result->latencies.count > 0)
         print_text(result);
     if (result->failures > 0 && result->latencies.count > 0)
-        command_error("fetch", "%s failure%s: the copy is not complete",
-                      text_count(count, result->failures), result->failures == 1 ? "" : "s");
+        command_error("fetch", "%s: the copy is not complete",
+                      counted(count, result->failures, "failure", "failures"));
 }
 
 static void explain_destination_failure(const char *destination, int error)

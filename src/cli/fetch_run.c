@@ -17,6 +17,19 @@
 #define WAIT_MS             100 /* how soon a signal is noticed, and the progress line redrawn */
 #define BYTES_IN_FLIGHT_MAX 33554432 /* half of the receive region of a client */
 
+/* A call failed as such: everything ends. */
+static void end_by_call(struct fetch *fetch, int error)
+{
+    const char *server = fetch->options->server;
+    bool answered_before = fetch->result.latencies.count > 0;
+
+    if (answered_before && (error == -ETIMEDOUT || error == -ENOTCONN))
+        fetch_end(fetch, "%s %s: fetch again when it is back", server,
+                  error == -ENOTCONN ? "is gone" : "stopped answering");
+    else
+        fetch_end(fetch, "%s", command_call_failure(server, error));
+}
+
 static struct fetch_call *take_call(struct fetch *fetch)
 {
     struct fetch_call *call = &fetch->calls[fetch->first_free - 1];
@@ -61,7 +74,7 @@ static void send_call(struct fetch *fetch, struct fetch_call *call,
     error = msv_call_begin(fetch->client, &fetch->address, bytes, length,
                            (uint64_t)(call - fetch->calls), NULL);
     if (error != 0) {
-        fetch_end(fetch, "%s", command_call_failure(fetch->options->server, error));
+        end_by_call(fetch, error);
         give_call(fetch, call);
     }
 }
@@ -240,14 +253,14 @@ static void take_next(struct fetch *fetch)
 
     if (error != 0 && !finished) {
         if (error != -EAGAIN && error != -EINTR)
-            fetch_end(fetch, "%s", command_call_failure(fetch->options->server, error));
+            end_by_call(fetch, error);
         return;
     }
     assert(cookie < fetch->options->in_flight);
     call = &fetch->calls[cookie];
     transfer = call->transfer;
     if (error != 0) {
-        fetch_end(fetch, "%s", command_call_failure(fetch->options->server, error));
+        end_by_call(fetch, error);
     } else {
         histogram_add(&fetch->result.latencies, command_now_ns() - call->begin_ns);
         take_response(fetch, call, message);

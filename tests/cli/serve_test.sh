@@ -37,7 +37,7 @@ stop INT
 # Only this machine can reach a server that was not told to listen elsewhere.
 serve "$scratch/tree"
 [[ $address == 127.0.0.1:* ]] || fail "listens on $address by default"
-expect 0 "1 files" "$missive" fetch "$address" "$scratch/copy"
+expect 0 "1 file, 0 directories" "$missive" fetch "$address" "$scratch/copy"
 stop TERM
 
 serve --listen '*' "$scratch/tree"
