@@ -183,7 +183,9 @@ static int read_file(struct homa_knobs *knobs, const char *file, bool must_exist
         conf_reason_add(&reason, must_exist ? "MISSIVE_CONF: " : "");
         conf_reason_path(&reason, file);
         conf_reason_add(&reason, " cannot be read: %s", strerror(-result));
-        result = result == -ENOMEM ? -ENOMEM : -EINVAL;
+        /* What the process is short of is no fault of the file's. */
+        if (result != -ENOMEM && result != -EMFILE && result != -ENFILE)
+            result = -EINVAL;
     }
     free(text);
     return result;

@@ -30,9 +30,9 @@
 
 /*
  * Fills knobs: the defaults, then the file's lines, then the environment's MISSIVE_ variables, then
- * a check of the whole. -EINVAL on any error, -ENOMEM; then knobs holds nothing of use. A MISSIVE_
- * variable that is neither a knob nor reserved is an error, and so is a carrier (MISSIVE_WIRE) that
- * this library does not have.
+ * a check of the whole. -EINVAL on any error; -ENOMEM, -EMFILE, -ENFILE; then knobs holds nothing
+ * of use. A MISSIVE_ variable that is neither a knob nor reserved is an error, and so is a carrier
+ * (MISSIVE_WIRE) that this library does not have.
  */
 int conf_load(struct homa_knobs *knobs, char *why, size_t why_size);
 

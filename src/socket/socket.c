@@ -135,13 +135,14 @@ static int build(struct socket *socket, int type_flags, const struct homa_knobs 
 
     if (result != 0)
         return result;
+    /* First, so that the application gets the lowest number, as from socket(2). */
+    result = ready_open(type_flags, &socket->descriptor, &socket->our_end, &socket->cookie);
+    if (result != 0)
+        return result;
     result = socket_open_wire(socket, &any, 0, 0, &socket->wire);
     if (result != 0)
         return result;
     result = open_engine(socket, knobs);
-    if (result != 0)
-        return result;
-    result = ready_open(type_flags, &socket->descriptor, &socket->our_end, &socket->cookie);
     if (result != 0)
         return result;
     socket->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -213,6 +213,18 @@ void assert_sentence(int fd, const char *part)
     assert_true(strlen(info.error_msg) <= 99);
 }
 
+void assert_failed(int fd, ssize_t result, int error, const char *part)
+{
+    int seen = errno;
+
+    assert_int_equal(result, -1);
+    if (seen != error)
+        fail_msg("errno is %s instead of %s (%s)", strerror(seen), strerror(error), msv_errmsg(fd));
+    if (strstr(msv_errmsg(fd), part) == NULL)
+        fail_msg("msv_errmsg says \"%s\", without \"%s\"", msv_errmsg(fd), part);
+    assert_sentence(fd, part);
+}
+
 uint32_t endpoint_rpcs(const struct endpoint *endpoint)
 {
     struct homa_info info = {0};

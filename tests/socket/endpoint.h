@@ -89,6 +89,9 @@ void endpoint_check(const struct endpoint *endpoint, const struct incoming *mess
 /* The sentence of HOMAIOCINFO. */
 void assert_sentence(int fd, const char *part);
 
+/* The call has failed with this errno, and both msv_errmsg and HOMAIOCINFO say why. */
+void assert_failed(int fd, ssize_t result, int error, const char *part);
+
 /* HOMAIOCINFO's number of RPCs. */
 uint32_t endpoint_rpcs(const struct endpoint *endpoint);
 
