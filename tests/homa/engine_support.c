@@ -640,6 +640,16 @@ size_t lab_pull_type(struct lab *lab, unsigned host, enum homa_packet_type type,
 
 void lab_tick(struct lab *lab, unsigned host, uint64_t ns)
 {
+    uint64_t until = lab->now + ns;
+    uint64_t due;
+
+    while ((due = homa_engine_deadline(lab->hosts[host].engine)) < until)
+        lab_jump(lab, host, due > lab->now ? due - lab->now : 1);
+    lab_jump(lab, host, until - lab->now);
+}
+
+void lab_jump(struct lab *lab, unsigned host, uint64_t ns)
+{
     lab->now += ns;
     homa_engine_advance(lab->hosts[host].engine, lab->now);
     schedule(lab, &lab->hosts[host]);

@@ -159,8 +159,11 @@ size_t lab_pull(struct lab *lab, unsigned host, struct lab_packet *packets, size
 size_t lab_pull_type(struct lab *lab, unsigned host, enum homa_packet_type type,
                      struct lab_packet *found);
 
-/* Advances the host's timers at the lab's time (and schedules), without moving packets. */
+/* Lets time pass for one host, whose timers are judged when they are due, without moving packets. */
 void lab_tick(struct lab *lab, unsigned host, uint64_t ns);
+
+/* The same, but nobody runs the host until then. */
+void lab_jump(struct lab *lab, unsigned host, uint64_t ns);
 
 struct homa_engine *lab_engine(struct lab *lab, unsigned host);
 const struct homa_counters *lab_counters(const struct lab *lab, unsigned host);

@@ -306,7 +306,7 @@ static void without_timers_no_time_is_lost(void **state)
     struct lab *lab = lab_open(1);
 
     (void)state;
-    lab_tick(lab, 0, 3600 * LAB_S);
+    lab_jump(lab, 0, 3600 * LAB_S);
     assert_int_equal(lab_counters(lab, 0)->time_lost_ns, 0);
     lab_close(lab);
 }
@@ -320,9 +320,9 @@ static void a_millisecond_of_lateness_is_charged(void **state)
     lab_request(lab, 0, 1, 1, 1);
     due = homa_engine_deadline(lab_engine(lab, 0));
     assert_true(due > lab->now && due < lab->now + LAB_S);
-    lab_tick(lab, 0, due - lab->now + LAB_MS);
+    lab_jump(lab, 0, due - lab->now + LAB_MS);
     assert_int_equal(lab_counters(lab, 0)->time_lost_ns, 0);
-    lab_tick(lab, 0, homa_engine_deadline(lab_engine(lab, 0)) - lab->now + LAB_MS + 5);
+    lab_jump(lab, 0, homa_engine_deadline(lab_engine(lab, 0)) - lab->now + LAB_MS + 5);
     assert_int_equal(lab_counters(lab, 0)->time_lost_ns, 5);
     lab_close(lab);
 }
@@ -350,7 +350,7 @@ static void deadlines_are_in_the_callers_time_after_time_was_lost(void **state)
     (void)state;
     lab_request(lab, 0, 1, 1, 1);
     assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
-    lab_tick(lab, 0, LAB_S);
+    lab_jump(lab, 0, LAB_S);
     assert_true(lab_counters(lab, 0)->time_lost_ns > 0);
     due = homa_engine_deadline(lab_engine(lab, 0));
     assert_in_range(due, lab->now + 1, lab->now + 10 * LAB_MS);
