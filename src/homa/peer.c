@@ -66,6 +66,32 @@ static void forget(struct homa_engine *engine, struct homa_peer *peer)
     engine->counters.peers_evicted++;
 }
 
+/* A new record knows what another one of the same remote socket has learnt. */
+static void begin(struct homa_engine *engine, struct homa_peer *peer,
+                  const struct base_address *address)
+{
+    const struct homa_peer *twin = homa_peer_next_same_remote(engine, address, NULL);
+
+    memset(peer, 0, sizeof(*peer));
+    peer->address = *address;
+    peer->first_ack = BASE_POOL_NONE;
+    peer->last_ack = BASE_POOL_NONE;
+    LIST_INIT(&peer->rpcs);
+    if (twin == NULL) {
+        peer->packet_bytes = engine->packet_bytes;
+        memcpy(peer->cutoffs, engine->knobs.unsched_cutoffs, sizeof(peer->cutoffs));
+        return;
+    }
+    peer->packet_bytes = twin->packet_bytes;
+    peer->rtt_ns = twin->rtt_ns;
+    peer->rtt_variation_ns = twin->rtt_variation_ns;
+    peer->response_ns = twin->response_ns;
+    memcpy(peer->cutoffs, twin->cutoffs, sizeof(peer->cutoffs));
+    peer->cutoff_version = twin->cutoff_version;
+    peer->cutoffs_sent_at = twin->cutoffs_sent_at;
+    peer->never_grants = twin->never_grants;
+}
+
 struct homa_peer *homa_peer_get(struct homa_engine *engine, const struct base_address *address)
 {
     struct homa_peer *peer = homa_peer_find(engine, address);
@@ -83,13 +109,7 @@ struct homa_peer *homa_peer_get(struct homa_engine *engine, const struct base_ad
     }
     uint32_t bucket = bucket_of(engine, address);
 
-    memset(peer, 0, sizeof(*peer));
-    peer->address = *address;
-    peer->packet_bytes = engine->packet_bytes;
-    peer->first_ack = BASE_POOL_NONE;
-    peer->last_ack = BASE_POOL_NONE;
-    memcpy(peer->cutoffs, engine->knobs.unsched_cutoffs, sizeof(peer->cutoffs));
-    LIST_INIT(&peer->rpcs);
+    begin(engine, peer, address);
     peer->next = engine->peer_buckets[bucket];
     engine->peer_buckets[bucket] = peer;
     TAILQ_INSERT_TAIL(&engine->idle_peers, peer, idle);
@@ -160,14 +180,19 @@ uint64_t homa_peer_first_ask_wait(const struct homa_engine *engine, const struct
 
 void homa_peer_set_never_grants(struct homa_engine *engine, struct homa_peer *peer)
 {
+    const struct base_address address = peer->address;
     struct homa_rpc *rpc;
 
     if (peer->never_grants)
         return;
-    peer->never_grants = true;
-    LIST_FOREACH(rpc, &peer->rpcs, of_peer)
-        if (rpc->out.payload != NULL)
-            homa_output_grant(engine, rpc, rpc->out.length);
+    for (peer = homa_peer_next_same_remote(engine, &address, NULL); peer != NULL;
+         peer = homa_peer_next_same_remote(engine, &address, peer)) {
+        peer->never_grants = true;
+        LIST_FOREACH(rpc, &peer->rpcs, of_peer) {
+            if (rpc->out.payload != NULL)
+                homa_output_grant(engine, rpc, rpc->out.length);
+        }
+    }
 }
 
 uint8_t homa_peer_unscheduled_level(const struct homa_engine *engine, const struct homa_peer *peer,
