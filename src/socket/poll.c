@@ -12,6 +12,7 @@
 #include "socket/fork.h"
 #include "socket/progress.h"
 #include "socket/pump.h"
+#include "socket/sleep.h"
 #include "socket/socket.h"
 
 #include <errno.h>
@@ -189,34 +190,16 @@ static void polling_end(void *context)
     free(polling->set);
 }
 
-/* The one place where msv_poll can be cancelled. Returns 0 or the errno. */
-static int sleep_polling(struct polling *polling, const struct timespec *timeout)
-{
-    nfds_t count = polling->count + 2 * polling->watch_count;
-    int result = 0;
-
-    pthread_cleanup_push(polling_end, polling);
-    (void)pthread_setcancelstate(polling->cancel_state, NULL);
-    result = ppoll(polling->set, count, timeout, NULL) >= 0 ? 0 : errno;
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    pthread_cleanup_pop(0);
-    return result;
-}
-
 static int wait_for_any(struct polling *polling)
 {
     for (;;) {
         int ready = count_ready(polling);
-        uint64_t now = clock_now();
-        uint64_t until = 0;
-        struct timespec timeout;
         int result = 0;
 
         if (ready > 0)
             return ready;
-        until = fall_asleep(polling);
-        timeout = clock_timespec(until > now ? until - now : 0);
-        result = sleep_polling(polling, until == CLOCK_NEVER ? NULL : &timeout);
+        result = sleep_polling(polling->set, polling->count + 2 * polling->watch_count,
+                               fall_asleep(polling), polling->cancel_state, polling_end, polling);
         wake_up(polling);
         ready = count_ready(polling);
         if (ready > 0)

@@ -20,11 +20,11 @@
 #include "socket/process.h"
 #include "socket/progress.h"
 #include "socket/pump.h"
+#include "socket/sleep.h"
 #include "socket/socket.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 
 /* A spin's two looks at the wire lay this far apart: it was not running in between. */
@@ -201,8 +201,7 @@ static void sleep_cancelled(void *context)
     table_put(socket->slot);
 }
 
-/* The two places where a call can be cancelled. Both return 0 or the errno. */
-
+/* Returns 0 or the errno. */
 static int sleep_called(struct waiter *waiter, const struct timespec *until)
 {
     int result = 0;
@@ -210,19 +209,6 @@ static int sleep_called(struct waiter *waiter, const struct timespec *until)
     pthread_cleanup_push(sleep_cancelled, waiter);
     (void)pthread_setcancelstate(waiter->call->cancel_state, NULL);
     result = sem_clockwait(&waiter->called, CLOCK_MONOTONIC, until) == 0 ? 0 : errno;
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    pthread_cleanup_pop(0);
-    return result;
-}
-
-static int sleep_polling(struct waiter *waiter, struct pollfd *set, nfds_t count,
-                         const struct timespec *timeout)
-{
-    int result = 0;
-
-    pthread_cleanup_push(sleep_cancelled, waiter);
-    (void)pthread_setcancelstate(waiter->call->cancel_state, NULL);
-    result = ppoll(set, count, timeout, NULL) >= 0 ? 0 : errno;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     pthread_cleanup_pop(0);
     return result;
@@ -275,7 +261,6 @@ static int lead_asleep(struct waiter *waiter, uint64_t until, int wake_descripto
     };
     uint64_t now = clock_now();
     uint64_t due = until < socket->deadline ? until : socket->deadline;
-    struct timespec timeout = clock_timespec(due > now ? due - now : 0);
     int result = 0;
 
     if (due < now + SLEEP_MIN_NS)
@@ -284,7 +269,7 @@ static int lead_asleep(struct waiter *waiter, uint64_t until, int wake_descripto
         set[0].events |= POLLOUT;
     wait_fall_asleep(socket, due);
     socket_unlock(socket);
-    result = sleep_polling(waiter, set, 3, due == CLOCK_NEVER ? NULL : &timeout);
+    result = sleep_polling(set, 3, due, waiter->call->cancel_state, sleep_cancelled, waiter);
     socket_lock(socket);
     wait_wake_up(socket);
     if (result == EINTR)
