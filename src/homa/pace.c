@@ -15,8 +15,9 @@
 #define GSO_UNIT_NS (20 * HOMA_US)
 /* What UDP, IPv4 and Ethernet add to each packet. */
 #define PACKET_OVERHEAD 46u
-/* Never sleep for less. */
+/* Never sleep for less, and look again after so long, whatever was computed. */
 #define WAIT_MIN HOMA_US
+#define WAIT_MAX (100 * HOMA_MS)
 /* Rates above this count as this (1 Tbit/s); it keeps the products below 64 bits. */
 #define RATE_MAX 125000000000u
 
@@ -80,7 +81,9 @@ bool homa_pace_allows(struct homa_engine *engine)
     /* On again when half of what may queue has left. */
     uint64_t excess = (uint64_t)-pacer->budget + (pacer->limit + 1) / 2;
 
-    pacer->wake_at = engine->now + homa_max_u64(time_for(pacer->rate, excess), WAIT_MIN);
+    uint64_t wait = homa_min_u64(time_for(pacer->rate, excess), WAIT_MAX);
+
+    pacer->wake_at = engine->now + homa_max_u64(wait, WAIT_MIN);
     return false;
 }
 
