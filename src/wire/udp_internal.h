@@ -25,13 +25,14 @@
 #define UDP_SEGMENTS_MAX 64u
 
 #define UDP_SEND_UNITS 64u /* messages of one sendmmsg */
-#define UDP_SEND_SLICES                                                                            \
-    1024u                       /* iovecs of one sendmmsg; UIO_MAXIOV, so one message may have all \
-                                 */
-#define UDP_RECEIVE_SLOTS 16u   /* messages of one recvmmsg: a power of 4 */
-#define UDP_GATHER_MAX    256u  /* bytes of a lone datagram that are worth copying together */
-#define UDP_PATHS         1024u /* peers whose path is remembered */
-#define UDP_ERRORS        64u   /* network errors that wait to be taken */
+#define UDP_SEND_SLICES                                                                           \
+    1024u                      /* iovecs of one sendmmsg; UIO_MAXIOV, so one message may have all \
+                                */
+#define UDP_RECEIVE_SLOTS 16u  /* messages of one recvmmsg: a power of 4 */
+#define UDP_GATHER_MAX    256u /* bytes of a packet that is better copied than referred to */
+#define UDP_GATHER_BYTES  16384u /* of such packets in one sendmmsg */
+#define UDP_PATHS         1024u  /* peers whose path is remembered */
+#define UDP_ERRORS        64u    /* network errors that wait to be taken */
 
 /* The priority that packets have without a control message, which costs a tenth of a microsecond:
  * that of the packets in a hurry. */
@@ -74,7 +75,8 @@ struct udp_outbox {
     union udp_name names[UDP_SEND_UNITS];
     union udp_send_control controls[UDP_SEND_UNITS];
     struct iovec slices[UDP_SEND_SLICES];
-    uint8_t gathered[UDP_GATHER_MAX];
+    size_t gathered_length;
+    uint8_t gathered[UDP_GATHER_BYTES];
 };
 
 struct udp_inbox {

@@ -6,10 +6,11 @@
  * long datagrams to that peer (the last may be shorter) goes down as one piece that is cut apart at
  * the bottom (UDP_SEGMENT) units    -> system call up to UDP_SEND_UNITS of them in one sendmmsg
  *
- * Nothing is copied: iovecs refer to the packets' headers and payloads. A unit that the kernel
- * refuses is laid out again *plainly*, one datagram per packet, which finds out what is wrong with
- * which packet. No failure stops the others: what cannot go out is lost, as on any network, and
- * where the kernel says why, it becomes a network error.
+ * Payload is not copied: iovecs refer to it, except for short packets, which are gathered side by
+ * side, because the kernel takes longer over many small slices than a copy does. A unit that the
+ * kernel refuses is laid out again *plainly*, one datagram per packet, which finds out what is
+ * wrong with which packet. No failure stops the others: what cannot go out is lost, as on any
+ * network, and where the kernel says why, it becomes a network error.
  *
  * udp_inject runs beside all this in other threads and touches nothing here but the descriptor.
  */
@@ -116,6 +117,37 @@ static size_t slices_write(const struct base_packet *packet, struct iovec *slice
     return 2;
 }
 
+/* Appends a short packet to the gathered bytes, and to the unit's last slice if that ends there.
+ * Returns the slices used: 0 or 1. */
+static size_t gather(struct udp_outbox *box, const struct base_packet *packet, struct iovec *slices,
+                     size_t used)
+{
+    uint8_t *at = box->gathered + box->gathered_length;
+    size_t length = base_packet_length(packet);
+
+    memcpy(at, packet->header, packet->header_length);
+    if (packet->payload_length > 0)
+        memcpy(at + packet->header_length, packet->payload, packet->payload_length);
+    box->gathered_length += length;
+    if (used > 0 && (uint8_t *)slices[used - 1].iov_base + slices[used - 1].iov_len == at) {
+        slices[used - 1].iov_len += length;
+        return 0;
+    }
+    slices[used] = (struct iovec){.iov_base = at, .iov_len = length};
+    return 1;
+}
+
+/* Adds a packet to a unit of which `used` slices are written. Returns how many it took more. */
+static size_t packet_add(struct udp_outbox *box, const struct base_packet *packet,
+                         struct iovec *slices, size_t used)
+{
+    size_t length = base_packet_length(packet);
+
+    if (length <= UDP_GATHER_MAX && length <= sizeof(box->gathered) - box->gathered_length)
+        return gather(box, packet, slices, used);
+    return slices_write(packet, slices + used);
+}
+
 static size_t slices_of(const struct base_packet *packet)
 {
     return packet->payload_length == 0 ? 1 : 2;
@@ -179,7 +211,7 @@ static size_t unit_lay_out(struct wire_udp *wire, const struct base_packet *pack
     *unit = (struct udp_unit){0};
     do {
         for (uint32_t i = 0; i < bundle.packets; i++)
-            used += slices_write(&packets[unit->packets + i], slices + used);
+            used += packet_add(&wire->outbox, &packets[unit->packets + i], slices, used);
         unit->packets += bundle.packets;
         unit->length += bundle.length;
         segments++;
@@ -203,6 +235,7 @@ static size_t lay_out(struct wire_udp *wire, const struct base_packet *packets, 
     size_t used = 0;
     size_t units = 0;
 
+    box->gathered_length = 0;
     while (first < count && units < UDP_SEND_UNITS && UDP_SEND_SLICES - used >= 2) {
         size_t share = first < plain_until ? 1 : count - first;
         struct udp_unit *unit = &box->units[units];
@@ -230,25 +263,18 @@ static size_t lay_out(struct wire_udp *wire, const struct base_packet *packets, 
 
 /* ---- handing over ---- */
 
-/* Sends one unit. A short datagram that needs no control message goes by sendto, which costs less
- * than sendmsg even with the copy. Returns 1, or -1 with errno. */
+/* Sends one unit: by sendto if that can say it all, since it costs less than sendmsg. Returns 1, or
+ * -1 with errno. */
 static int unit_send(struct wire_udp *wire, size_t index)
 {
-    struct udp_outbox *box = &wire->outbox;
-    const struct msghdr *header = &box->messages[index].msg_hdr;
-    size_t length = 0;
+    const struct msghdr *header = &wire->outbox.messages[index].msg_hdr;
     ssize_t result = 0;
 
-    if (header->msg_controllen != 0 || box->units[index].length > UDP_GATHER_MAX) {
+    if (header->msg_controllen == 0 && header->msg_iovlen == 1)
+        result = sendto(wire->descriptor, header->msg_iov->iov_base, header->msg_iov->iov_len,
+                        MSG_DONTWAIT, header->msg_name, header->msg_namelen);
+    else
         result = sendmsg(wire->descriptor, header, MSG_DONTWAIT);
-        return result < 0 ? -1 : 1;
-    }
-    for (size_t i = 0; i < header->msg_iovlen; i++) {
-        memcpy(box->gathered + length, header->msg_iov[i].iov_base, header->msg_iov[i].iov_len);
-        length += header->msg_iov[i].iov_len;
-    }
-    result = sendto(wire->descriptor, box->gathered, length, MSG_DONTWAIT, header->msg_name,
-                    header->msg_namelen);
     return result < 0 ? -1 : 1;
 }
 

@@ -246,7 +246,7 @@ static void bundled_packets_arrive_in_order(void **state)
 
     assert_non_null(packets);
     for (uint32_t i = 0; i < COUNT; i++) {
-        packets[i] = make_packet(&pair->to_b, i, 60 + i % 90);
+        packets[i] = make_packet(&pair->to_b, i, 60 + i * 37 % 600);
         packets[i].may_be_followed = i % 97 != 0;
         packets[i].priority = (uint8_t)(i / 300);
     }
