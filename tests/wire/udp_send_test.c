@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -210,6 +211,47 @@ static void a_full_way_out_is_told_and_packets_are_not_lost(void **state)
     assert_in_range(wire_send(wire, 1, packets + sent, 50 - (size_t)sent), 1, 50 - sent);
     wire_close(wire);
     netns_link_close(&link);
+}
+
+/* ---- from other threads ---- */
+
+struct injector {
+    struct wire *wire;
+    struct base_packet packet;
+};
+
+#define INJECTED_PACKETS 150
+
+static void *inject_many(void *argument)
+{
+    struct injector *injector = argument;
+
+    for (unsigned i = 0; i < INJECTED_PACKETS; i++)
+        (void)wire_inject(injector->wire, &injector->packet);
+    return NULL;
+}
+
+static void other_threads_may_inject_while_the_owner_sends(void **state)
+{
+    struct wire *wire = open_udp(AF_INET, 1);
+    struct wire *peer = open_udp(AF_INET, 2);
+    struct base_address to = {.remote = ip4(127, 0, 0, 1), .port = wire_port(peer)};
+    struct base_packet packets[3 * INJECTED_PACKETS];
+    struct injector injector = {.wire = wire, .packet = make_packet(&to, 0, 33)};
+    pthread_t threads[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * INJECTED_PACKETS; i++)
+        packets[i] = injector.packet;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, inject_many, &injector), 0);
+    for (unsigned i = 0; i < INJECTED_PACKETS; i++)
+        send_all(wire, &packets[i], 1);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    expect_packets(peer, packets, 3 * INJECTED_PACKETS, NULL);
+    wire_close(wire);
+    wire_close(peer);
 }
 
 /* ---- when segmentation does not work ---- */
@@ -441,6 +483,7 @@ int main(void)
         cmocka_unit_test(a_peer_of_another_family_is_reported_unreachable),
         cmocka_unit_test(a_packet_larger_than_any_datagram_is_reported_with_what_fits),
         cmocka_unit_test(a_source_address_that_is_not_ours_loses_that_packet_only),
+        cmocka_unit_test(other_threads_may_inject_while_the_owner_sends),
         cmocka_unit_test(without_segmentation_packets_go_one_by_one),
         cmocka_unit_test(after_a_refusal_segmentation_is_not_tried_again),
         cmocka_unit_test(packets_that_allow_it_share_a_datagram),
