@@ -17,7 +17,7 @@
 
 /* What a receive buffer holds in full packets, by what the kernel charges for one of 1,500 bytes:
  * 92 of them with 1,456 bytes of payload fit into 212,992. Longer packets fare better. */
-#define CAPACITY_PACKETS_BYTES (92u * 1456u)
+#define CAPACITY_PACKETS_BYTES (UINT64_C(92) * 1456)
 #define CAPACITY_BUFFER_BYTES  212992u
 
 static int option_set(int descriptor, int level, int name, int value)
@@ -117,8 +117,7 @@ static uint32_t udp_packet_bytes(struct wire *wire, const struct base_address *t
 
 static uint64_t udp_capacity(const struct wire *wire)
 {
-    return (uint64_t)udp_of_const(wire)->receive_buffer * CAPACITY_PACKETS_BYTES /
-           CAPACITY_BUFFER_BYTES;
+    return udp_of_const(wire)->receive_buffer * CAPACITY_PACKETS_BYTES / CAPACITY_BUFFER_BYTES;
 }
 
 static uint64_t udp_deadline(const struct wire *wire)

@@ -165,8 +165,8 @@ void udp_name_read(const union udp_name *name, struct base_address *address);
 
 /* ---- udp_send.c ---- */
 
-int udp_send(struct wire *wire, uint64_t now, const struct base_packet *packets, size_t count);
-int udp_inject(struct wire *wire, const struct base_packet *packet);
+int udp_send(struct wire *base, uint64_t now, const struct base_packet *packets, size_t count);
+int udp_inject(struct wire *base, const struct base_packet *packet);
 
 /* The TOS or traffic class of a priority's packets. */
 int udp_tos(bool is_low_delay_marked, unsigned priority);
@@ -174,11 +174,11 @@ int udp_tos(bool is_low_delay_marked, unsigned priority);
 /* ---- udp_receive.c ---- */
 
 void udp_receive_prepare(struct udp_inbox *inbox);
-int udp_receive(struct wire *wire, uint64_t now, struct base_arrival *arrivals, size_t max);
+int udp_receive(struct wire *base, uint64_t now, struct base_arrival *arrivals, size_t max);
 
 /* ---- udp_errors.c ---- */
 
-int udp_errors(struct wire *wire, struct base_network_error *errors, size_t max);
+int udp_errors(struct wire *base, struct base_network_error *errors, size_t max);
 
 /* Moves what the kernel has queued into the ring, as far as there is room. A failed send or receive
  * calls this before it tries again: the failure may belong to somebody else's packet. */
@@ -201,6 +201,6 @@ uint32_t udp_path_refused(struct wire_udp *wire, const struct base_address *to, 
 
 /* ---- udp_backlog.c ---- */
 
-void udp_backlog(struct wire *wire, uint64_t now, struct base_backlog *backlog);
+void udp_backlog(struct wire *base, uint64_t now, struct base_backlog *backlog);
 
 #endif
