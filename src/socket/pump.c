@@ -114,10 +114,17 @@ static void free_released(struct socket *socket)
     }
 }
 
+/* The deadline is the wire's, when that is earlier: one that delays packets has some. */
+static void heed_wire(struct socket *socket)
+{
+    uint64_t due = wire_deadline(socket->wire);
+
+    if (due < socket->deadline)
+        socket->deadline = due;
+}
+
 void pump_output(struct socket *socket, uint64_t now)
 {
-    uint64_t wire_due = 0;
-
     if (homa_engine_wants_schedule(socket->engine))
         schedule(socket, now);
     send_output(socket, now);
@@ -127,9 +134,7 @@ void pump_output(struct socket *socket, uint64_t now)
     }
     free_released(socket);
     socket->deadline = homa_engine_deadline(socket->engine);
-    wire_due = wire_deadline(socket->wire);
-    if (wire_due < socket->deadline)
-        socket->deadline = wire_due;
+    heed_wire(socket);
 }
 
 void pump_settle(struct socket *socket, const struct waiter *self)
@@ -147,8 +152,10 @@ bool pump(struct socket *socket, uint64_t now)
     taken = take_input(socket, now, &is_drained);
     /* Nothing has happened and nothing is due: the usual case for one who spins. */
     if (!take_errors(socket, now) && taken == 0 && !socket->is_output_blocked &&
-        now < socket->deadline)
+        now < socket->deadline) {
+        heed_wire(socket);
         return false;
+    }
     if (is_drained)
         homa_engine_advance(socket->engine, now);
     pump_output(socket, now);
