@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -254,6 +255,44 @@ static void an_ipv6_wire_serves_both_families_at_once(void **state)
     wire_close(v6);
 }
 
+/* Valid on one link only, so that the interface is part of the peer's name. */
+static void link_local_peers_are_known_by_their_interface(void **state)
+{
+    struct netns_link link;
+    struct base_arrival arrival;
+
+    (void)state;
+    if (!netns_link_open(&link, 1500))
+        skip();
+    netns_enter(link.right);
+    netns_run("ip addr add fe80::2/64 dev right nodad");
+
+    struct wire *right = open_udp(AF_INET6, 21);
+    uint32_t right_scope = if_nametoindex("right");
+
+    netns_enter(link.left);
+
+    struct wire *left = open_udp(AF_INET6, 22);
+    struct base_address to = {
+        .remote = ip6("fe80::2"), .scope = if_nametoindex("left"), .port = wire_port(right)};
+    struct base_packet packet = make_packet(&to, 1, 100);
+
+    assert_int_equal(wire_packet_bytes(left, &to), 1452);
+    send_all(left, &packet, 1);
+    expect_packets(right, &packet, 1, &arrival);
+    assert_int_equal(arrival.from.scope, right_scope);
+    assert_true(base_ip_equal(&arrival.from.local, &to.remote));
+
+    packet = make_packet(&arrival.from, 2, 100);
+    packet.priority = 1;
+    send_all(right, &packet, 1);
+    expect_packets(left, &packet, 1, &arrival);
+    assert_true(base_address_same_remote(&arrival.from, &to));
+    wire_close(left);
+    wire_close(right);
+    netns_link_close(&link);
+}
+
 int main(void)
 {
     static const struct wire_kind kinds[] = {
@@ -281,6 +320,7 @@ int main(void)
     /* Leaves the process in another namespace, so it comes last. */
     const struct CMUnitTest isolated[] = {
         cmocka_unit_test(all_free_ports_are_found_and_then_none),
+        cmocka_unit_test(link_local_peers_are_known_by_their_interface),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
