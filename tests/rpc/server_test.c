@@ -14,9 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static uint8_t longest[1000001];
+
+/* The thread sanitizer objects to threads in a child that was forked by a process with threads. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
 
 static void expect_no_server(const char *address, int error, const char *sentence)
 {
@@ -221,6 +229,59 @@ static void closing_ends_threads_that_still_run(void **state)
     }
 }
 
+/* Answers, and stops its server when the request is "stop". context: the server. */
+static void echo_or_stop(void *context, struct msv_request *request)
+{
+    char text[5] = "";
+
+    msv_message_read(msv_request_message(request), 0, text, sizeof(text) - 1);
+    if (strcmp(text, "stop") == 0)
+        msv_server_stop(context);
+    test_echo(NULL, request);
+}
+
+/* Opens a server, tells its port, and serves from a child of its own, as daemon() does. */
+static void become_daemon(int pipe_end)
+{
+    struct msv_server *server = NULL;
+    int port = 0;
+
+    if (msv_server_open(&server, "127.0.0.1:0", NULL) == 0)
+        port = msv_server_port(server);
+    if (port == 0 || fork() != 0)
+        _exit(0);
+    if (write(pipe_end, &port, sizeof(port)) != sizeof(port))
+        _exit(1);
+    /* Until its parent is gone the server is still the parent's. */
+    while (msv_server_run(server, echo_or_stop, server) == -EBUSY)
+        (void)usleep(1000);
+    msv_server_close(server);
+    _exit(write(pipe_end, "", 1) == 1 ? 0 : 1);
+}
+
+static void a_server_may_be_opened_before_the_process_becomes_a_daemon(void **state)
+{
+    int ends[2];
+    int port = 0;
+    char address[32];
+    char end = 1;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        become_daemon(ends[1]);
+    (void)close(ends[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(read(ends[0], &port, sizeof(port)), sizeof(port));
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%d", port);
+    expect_answer(address, "hello", "hello");
+    expect_answer(address, "stop", "stop");
+    assert_int_equal(read(ends[0], &end, 1), 1); /* it has closed its server and is done */
+    (void)close(ends[0]);
+}
+
 /* ---- answering ---- */
 
 struct asking {
@@ -380,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_signal_handler_may_stop_a_server),
         cmocka_unit_test(a_handler_may_stop_its_server),
         cmocka_unit_test(closing_ends_threads_that_still_run),
+        cmocka_unit_test(a_server_may_be_opened_before_the_process_becomes_a_daemon),
         cmocka_unit_test(a_wrong_answer_leaves_the_request_to_be_answered),
         cmocka_unit_test(a_request_may_be_answered_by_another_thread_after_the_stop),
         cmocka_unit_test(the_client_of_a_dropped_request_times_out),
