@@ -102,6 +102,7 @@ static void report(struct homa_engine *engine, struct homa_rpc *rpc)
 
     assert(granted <= in->length);
     in->granted = homa_max_u32(in->granted, granted);
+    in->priority = homa_sched_priority(engine->sched, in->slot);
     in->learnt_at = engine->clock;
     if (in->is_judged_later) {
         in->is_judged_later = false;

@@ -127,27 +127,35 @@ static void free_released(struct lab_host *host)
     }
 }
 
+/* Ends all that the host has begun, and asserts that it kept nothing. */
+static void shut_down(struct lab *lab, struct lab_host *host)
+{
+    struct bpage_stats stats;
+
+    homa_engine_shutdown(host->engine, lab->now);
+    homa_engine_check(host->engine);
+    free_released(host);
+    assert_int_equal(host->payloads_out, 0);
+    homa_engine_detach(host->engine);
+    homa_engine_close(host->engine);
+    if (host->bpages != NULL) {
+        bpage_pool_stats(host->bpages, &stats);
+        assert_int_equal(stats.pieces_out, 0);
+        bpage_pool_close(host->bpages);
+    }
+    free(host->region.base);
+}
+
 void lab_close(struct lab *lab)
 {
+    for (unsigned i = 0; i < lab->host_count; i++)
+        shut_down(lab, &lab->hosts[i]);
     for (unsigned i = 0; i < lab->host_count; i++) {
         struct lab_host *host = &lab->hosts[i];
         struct lab_datagram *datagram;
-        struct bpage_stats stats;
 
-        homa_engine_shutdown(host->engine, lab->now);
-        homa_engine_check(host->engine);
-        free_released(host);
-        assert_int_equal(host->payloads_out, 0);
-        homa_engine_detach(host->engine);
         assert_int_equal(homa_sched_outstanding(host->sched), 0);
         homa_sched_close(host->sched);
-        if (host->bpages != NULL) {
-            bpage_pool_stats(host->bpages, &stats);
-            assert_int_equal(stats.pieces_out, 0);
-            bpage_pool_close(host->bpages);
-        }
-        homa_engine_close(host->engine);
-        free(host->region.base);
         while ((datagram = TAILQ_FIRST(&host->arriving)) != NULL) {
             TAILQ_REMOVE(&host->arriving, datagram, link);
             free(datagram);

@@ -159,7 +159,8 @@ size_t lab_pull(struct lab *lab, unsigned host, struct lab_packet *packets, size
 size_t lab_pull_type(struct lab *lab, unsigned host, enum homa_packet_type type,
                      struct lab_packet *found);
 
-/* Lets time pass for one host, whose timers are judged when they are due, without moving packets. */
+/* Lets time pass for one host, whose timers are judged when they are due, without moving packets.
+ */
 void lab_tick(struct lab *lab, unsigned host, uint64_t ns);
 
 /* The same, but nobody runs the host until then. */
