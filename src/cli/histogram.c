@@ -1,19 +1,22 @@
 /*
- * Log-linear buckets. Above 63 a value is named by its highest seven bits: the position of the top
- * one chooses the group of 64 buckets, the six below it the bucket.
+ * Log-linear buckets. A value of more bits than HISTOGRAM_BITS is named by its highest ones: the
+ * position of the top one chooses a group of buckets, the HISTOGRAM_BITS below it the bucket in the
+ * group.
  */
 #include "cli/histogram.h"
 
 #include <assert.h>
 
+#define GROUP (1u << HISTOGRAM_BITS)
+
 static unsigned bucket_of(uint64_t value)
 {
     unsigned shift;
 
-    if (value < 64)
+    if (value < GROUP)
         return (unsigned)value;
-    shift = 57 - (unsigned)__builtin_clzll(value);
-    return shift * 64 + (unsigned)(value >> shift);
+    shift = 63 - HISTOGRAM_BITS - (unsigned)__builtin_clzll(value);
+    return shift * GROUP + (unsigned)(value >> shift);
 }
 
 /* The largest value that falls into a bucket. */
@@ -21,10 +24,10 @@ static uint64_t bucket_end(unsigned bucket)
 {
     unsigned shift;
 
-    if (bucket < 128)
+    if (bucket < 2 * GROUP)
         return bucket;
-    shift = bucket / 64 - 1;
-    return ((uint64_t)(bucket - shift * 64) << shift) + (((uint64_t)1 << shift) - 1);
+    shift = bucket / GROUP - 1;
+    return ((uint64_t)(bucket - shift * GROUP) << shift) + (((uint64_t)1 << shift) - 1);
 }
 
 void histogram_add(struct histogram *histogram, uint64_t value)

@@ -1,6 +1,6 @@
 /*
  * Counts of durations, for percentiles of millions of RPCs in a fixed 30 KB: one bucket per value
- * below 64 ns, then 64 buckets per doubling, so that a percentile is at most 1.6 % too high. Made
+ * below 64 ns, then 64 buckets per doubling, so that a percentile is at most 0.05 % too high. Made
  * and read by one thread; no allocation, no clock.
  */
 #ifndef CLI_HISTOGRAM_H
@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_BUCKETS (59 * 64)
+#define HISTOGRAM_BITS    11 /* of a value that tell its bucket, beside its magnitude */
+#define HISTOGRAM_BUCKETS ((65 - HISTOGRAM_BITS) << HISTOGRAM_BITS)
 
 /* Zeroed, it is empty. */
 struct histogram {
@@ -22,7 +23,7 @@ void histogram_add(struct histogram *histogram, uint64_t value);
 
 /*
  * The smallest value that at least `thousandths` of 1,000 values do not exceed: 500 is the median,
- * 999 is p99.9. Between min and max, at most 1.6 % too high. 0 when empty.
+ * 999 is p99.9. Between min and max, at most 0.05 % too high. 0 when empty.
  */
 uint64_t histogram_percentile(const struct histogram *histogram, unsigned thousandths);
 
