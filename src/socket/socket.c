@@ -228,9 +228,9 @@ static int publish(struct socket *socket)
     }
     socket_lock(socket);
     result = progress_watch(socket, clock_now());
+    socket_unlock(socket);
     if (result == 0)
         result = table_publish(socket->descriptor, socket->slot, &stale);
-    socket_unlock(socket);
     if (result != 0)
         socket_close(socket, false);
     if (stale != NULL)

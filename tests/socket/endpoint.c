@@ -16,6 +16,14 @@
 #define PORT_FIRST 20000
 #define PORT_LAST  32000
 
+/* A forked child makes a progress thread of its own, which the thread sanitizer otherwise forbids
+ * after a fork of several threads. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 static void read_name(struct endpoint *endpoint)
 {
     endpoint->name_length = sizeof(endpoint->name);
