@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define REGION_BYTES (64 * 1024 * 1024)
+#define REGION_BYTES ((size_t)64 << 20)
 
 static int fail(int fd, const char *what)
 {
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     char *text = argc > 2 ? argv[2] : "hello";
     struct sockaddr_in server = {
         .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 4000)),
+        .sin_port = htons((uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10) : 4000)),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     char *region = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define REGION_BYTES (64 * 1024 * 1024)
+#define REGION_BYTES ((size_t)64 << 20)
 
 static char copy[HOMA_MAX_MESSAGE_LENGTH];
 
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     int fd = -1;
 
     if (region != MAP_FAILED)
-        fd = open_server((uint16_t)(argc > 1 ? atoi(argv[1]) : 4000), region);
+        fd = open_server((uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10) : 4000), region);
     if (fd < 0)
         return fail(-1, "no server");
     puts("serving");

@@ -1,8 +1,8 @@
 /*
  * The kernel's Homa interface, by the same names and values, for programs that use Missive's socket
- * calls (missive/socket.h). A program written for the kernel's header needs no other change than the
- * include and the msv_ prefix of its calls. When the kernel's own header was included first, that one
- * is used and this file adds only what it lacks.
+ * calls (missive/socket.h). A program written for the kernel's header needs no other change than
+ * the include and the msv_ prefix of its calls. When the kernel's own header was included first,
+ * that one is used and this file adds only what it lacks.
  *
  * Source of names, values and layouts: the user API of the Linux Homa module, patch series v16, and
  * its later form where noted. Layouts are checked at compile time in src/socket/abi.c.
@@ -10,9 +10,9 @@
 #ifndef MISSIVE_HOMA_H
 #define MISSIVE_HOMA_H
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -30,11 +30,10 @@ extern "C" {
 
 /* Receive buffers are handed out in pages of this many bytes. */
 #define HOMA_BPAGE_SHIFT 16
-#define HOMA_BPAGE_SIZE (1 << HOMA_BPAGE_SHIFT)
+#define HOMA_BPAGE_SIZE  (1 << HOMA_BPAGE_SHIFT)
 
 /* Most pages that one message takes. */
-#define HOMA_MAX_BPAGES                                                                            \
-    ((HOMA_MAX_MESSAGE_LENGTH + HOMA_BPAGE_SIZE - 1) >> HOMA_BPAGE_SHIFT)
+#define HOMA_MAX_BPAGES ((HOMA_MAX_MESSAGE_LENGTH + HOMA_BPAGE_SIZE - 1) >> HOMA_BPAGE_SHIFT)
 
 /* Ports below this are for servers; from here up they are handed out to clients. */
 #define HOMA_MIN_DEFAULT_PORT 0x8000
@@ -49,12 +48,12 @@ struct homa_sendmsg_args {
 };
 
 /* The response is delivered only to an msv_recvmsg that names this RPC's id. */
-#define HOMA_SENDMSG_PRIVATE 0x01
+#define HOMA_SENDMSG_PRIVATE     0x01
 #define HOMA_SENDMSG_VALID_FLAGS 0x01
 
 /* In and out argument of msv_recvmsg: msg_control points to one of these. */
 struct homa_recvmsg_args {
-    uint64_t id;                /* in: 0 = any shared message, else a private RPC; out: whose message */
+    uint64_t id; /* in: 0 = any shared message, else a private RPC; out: whose message */
     uint64_t completion_cookie; /* out: for a response, as given with the request; else 0 */
     uint32_t num_bpages;        /* in: pages given back; out: pages of this message */
     uint32_t reserved;          /* must be 0 */
@@ -97,20 +96,20 @@ struct homa_rpc_info {
 };
 
 #define HOMA_RPC_BUF_STALL 1 /* waits for space in the receive region */
-#define HOMA_RPC_PRIVATE 2   /* sent with HOMA_SENDMSG_PRIVATE */
-#define HOMA_RPC_RX_READY 4  /* complete, waits for msv_recvmsg */
-#define HOMA_RPC_RX_COPY 8   /* never set here: payload goes to its place as it arrives */
+#define HOMA_RPC_PRIVATE   2 /* sent with HOMA_SENDMSG_PRIVATE */
+#define HOMA_RPC_RX_READY  4 /* complete, waits for msv_recvmsg */
+#define HOMA_RPC_RX_COPY   8 /* never set here: payload goes to its place as it arrives */
 
 /* Size of error_msg below, including the final zero byte. */
 #define HOMA_ERROR_MSG_SIZE 100
 
 /* Argument of HOMAIOCINFO. */
 struct homa_info {
-    struct homa_rpc_info *rpc_info; /* in: where to put what is told about RPCs, or NULL */
-    size_t rpc_info_length;         /* in: bytes there */
-    uint64_t bpool_avail_bytes;     /* out: free bytes in the receive region */
-    uint32_t port;                  /* out: this socket's port */
-    uint32_t num_rpcs;              /* out: RPCs in all, even when fewer fitted */
+    struct homa_rpc_info *rpc_info;      /* in: where to put what is told about RPCs, or NULL */
+    size_t rpc_info_length;              /* in: bytes there */
+    uint64_t bpool_avail_bytes;          /* out: free bytes in the receive region */
+    uint32_t port;                       /* out: this socket's port */
+    uint32_t num_rpcs;                   /* out: RPCs in all, even when fewer fitted */
     char error_msg[HOMA_ERROR_MSG_SIZE]; /* out: why the last call on this socket failed */
 };
 
@@ -121,9 +120,9 @@ struct homa_info {
 /* The module's abort call, which header version 16 does not have. */
 #ifndef HOMAIOCABORT
 struct homa_abort_args {
-    uint64_t id;     /* client RPC to end; 0 = all client RPCs of the socket */
-    uint32_t error;  /* errno with which they complete; 0 = they vanish */
-    uint32_t _pad1;  /* must be 0 */
+    uint64_t id;       /* client RPC to end; 0 = all client RPCs of the socket */
+    uint32_t error;    /* errno with which they complete; 0 = they vanish */
+    uint32_t _pad1;    /* must be 0 */
     uint64_t _pad2[2]; /* must be 0 */
 };
 #define HOMAIOCABORT _IOWR('h', 0x91, struct homa_abort_args)

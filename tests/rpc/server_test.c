@@ -252,9 +252,8 @@ static void become_daemon(int pipe_end)
         _exit(0);
     if (write(pipe_end, &port, sizeof(port)) != sizeof(port))
         _exit(1);
-    /* Until its parent is gone the server is still the parent's. */
-    while (msv_server_run(server, echo_or_stop, server) == -EBUSY)
-        (void)usleep(1000);
+    if (msv_server_run(server, echo_or_stop, server) != 0)
+        _exit(1);
     msv_server_close(server);
     _exit(write(pipe_end, "", 1) == 1 ? 0 : 1);
 }
