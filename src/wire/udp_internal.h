@@ -28,7 +28,7 @@
 #define UDP_SEND_SLICES                                                                           \
     1024u                      /* iovecs of one sendmmsg; UIO_MAXIOV, so one message may have all \
                                 */
-#define UDP_RECEIVE_SLOTS 16u  /* messages of one recvmmsg: a power of 4 */
+#define UDP_RECEIVE_SLOTS 16u  /* messages of one recvmmsg */
 #define UDP_GATHER_MAX    256u /* bytes of a packet that is better copied than referred to */
 #define UDP_GATHER_BYTES  16384u /* of such packets in one sendmmsg */
 #define UDP_PATHS         1024u  /* peers whose path is remembered */
@@ -85,9 +85,10 @@ struct udp_inbox {
     struct iovec slices[UDP_RECEIVE_SLOTS];
     union udp_name names[UDP_RECEIVE_SLOTS];
     union udp_receive_control controls[UDP_RECEIVE_SLOTS];
-    unsigned reach;  /* slots that the next system call may fill: 1, 4 or 16 */
-    unsigned filled; /* slots that the last one filled */
-    unsigned next;   /* the slot being handed out */
+    unsigned filled;   /* slots that the last system call filled */
+    unsigned next;     /* the slot being handed out */
+    bool has_seen_end; /* it found fewer than it could take */
+    uint64_t read_at;  /* ns, when that was */
     /* What is left of that slot; rest.length 0 = it has not been looked at yet. */
     struct base_arrival rest;
     uint32_t segment; /* bytes of each datagram in it but the last */

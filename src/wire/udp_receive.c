@@ -4,9 +4,10 @@
  * does not fit into the caller's array waits for the next call: the slots are only filled again
  * when all has been handed out, and that is what keeps the bytes valid until then.
  *
- * A lone small datagram is the case in which time counts: recvmsg takes it for less than recvmmsg,
- * which would look for a second one. So each call reaches for one slot first, and for more only
- * while it keeps finding them all full.
+ * A caller that wants one datagram gets it by recvmsg, which costs less than recvmmsg: that looks
+ * for a second one. But when recvmmsg has found fewer than it could take, it has seen the end of
+ * the queue, and a caller that goes on to ask until 0, at the same time, is spared another system
+ * call.
  *
  * Only the parts of the message headers that the kernel has changed are restored between calls.
  */
@@ -38,7 +39,6 @@ void udp_receive_prepare(struct udp_inbox *inbox)
                                                      .msg_control = &inbox->controls[i]};
         slot_restore(inbox, i);
     }
-    inbox->reach = 1;
 }
 
 /* One system call for up to `reach` slots. Returns how many it filled, or -1 with errno. */
@@ -56,8 +56,8 @@ static int slots_read(struct wire_udp *wire, unsigned reach)
     return 1;
 }
 
-/* Fills slots. Returns whether there was anything. */
-static bool slots_fill(struct wire_udp *wire)
+/* Fills slots, up to `reach` of them. Returns whether there was anything. */
+static bool slots_fill(struct wire_udp *wire, unsigned reach)
 {
     struct udp_inbox *inbox = &wire->inbox;
 
@@ -66,17 +66,13 @@ static bool slots_fill(struct wire_udp *wire)
     inbox->filled = 0;
     inbox->next = 0;
     for (unsigned turn = 0; turn < TURNS_MAX; turn++) {
-        int filled = slots_read(wire, inbox->reach);
+        int filled = slots_read(wire, reach);
 
         if (filled > 0) {
             inbox->filled = (unsigned)filled;
-            if (inbox->filled < inbox->reach)
-                inbox->reach = 1;
-            else if (inbox->reach < UDP_RECEIVE_SLOTS)
-                inbox->reach *= 4;
+            inbox->has_seen_end = inbox->filled < reach;
             return true;
         }
-        inbox->reach = 1;
         if (filled == 0 || errno == EAGAIN || errno == EWOULDBLOCK)
             return false;
         /* The error of an earlier packet, reported to whoever calls first. */
@@ -178,18 +174,31 @@ static size_t slots_hand_out(struct wire_udp *wire, struct base_arrival *arrival
     return count;
 }
 
+/* Whether the last read has found the end of the queue, at this very time. Says so once. */
+static bool is_known_empty(struct udp_inbox *inbox, uint64_t now)
+{
+    bool is_empty = inbox->has_seen_end && inbox->read_at == now;
+
+    inbox->has_seen_end = false;
+    return is_empty;
+}
+
 int udp_receive(struct wire *base, uint64_t now, struct base_arrival *arrivals, size_t max)
 {
     struct wire_udp *wire = udp_of(base);
+    unsigned reach = max < UDP_RECEIVE_SLOTS ? (unsigned)max : UDP_RECEIVE_SLOTS;
     size_t count = 0;
 
     assert(max <= WIRE_BATCH);
-    wire->now = now;
     if (max == 0)
         return 0;
     count = slots_hand_out(wire, arrivals, max);
+    if (count == 0 && is_known_empty(&wire->inbox, now))
+        return 0;
+    wire->now = now;
     for (unsigned turn = 0; count == 0 && turn < TURNS_MAX; turn++) {
-        if (!slots_fill(wire))
+        wire->inbox.read_at = now;
+        if (!slots_fill(wire, reach))
             break;
         count = slots_hand_out(wire, arrivals, max);
     }

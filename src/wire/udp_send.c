@@ -376,7 +376,6 @@ int udp_send(struct wire *base, uint64_t now, const struct base_packet *packets,
 
     assert(count <= INT32_MAX);
     wire->now = now;
-    wire->inbox.reach = 1;
     while (done < count) {
         size_t units = lay_out(wire, packets, count, done, plain_until);
         size_t sent = 0;

@@ -271,6 +271,7 @@ static void link_local_peers_are_known_by_their_interface(void **state)
     uint32_t right_scope = if_nametoindex("right");
 
     netns_enter(link.left);
+    netns_run("ip addr add fe80::1/64 dev left nodad");
 
     struct wire *left = open_udp(AF_INET6, 22);
     struct base_address to = {
