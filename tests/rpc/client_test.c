@@ -292,6 +292,67 @@ static void closing_a_client_ends_calls_that_wait_in_it(void **state)
     test_shelf_end(&shelf);
 }
 
+static void a_cancelled_thread_does_not_keep_its_client_from_closing(void **state)
+{
+    struct test_server server;
+    struct test_shelf shelf;
+    pthread_t thread;
+
+    (void)state;
+    test_shelf_begin(&shelf);
+    test_server_start(&server, 1, test_keep, &shelf);
+    struct waiting waiting = {.client = test_client(NULL), .address = server.address};
+    assert_int_equal(pthread_create(&thread, NULL, wait_in_call, &waiting), 0);
+    struct msv_request *request = test_shelf_take(&shelf);
+    assert_int_equal(pthread_cancel(thread), 0);
+    msv_client_close(waiting.client);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    msv_drop(request);
+    test_server_stop(&server);
+    test_shelf_end(&shelf);
+}
+
+/* A UDP port that takes packets and never answers. Its descriptor; address gets its name. */
+static int silent_port(struct sockaddr_storage *address)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(name);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, length), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+    memset(address, 0, sizeof(*address));
+    memcpy(address, &name, sizeof(name));
+    return fd;
+}
+
+static void while_too_much_is_queued_calls_wait_up_to_their_timeout(void **state)
+{
+    struct sockaddr_storage address;
+    int fd = silent_port(&address);
+    struct msv_message *response = NULL;
+    uint64_t cookie = 0;
+    int finished = 0;
+
+    (void)state;
+    assert_int_equal(setenv("MISSIVE_WMEM_MAX", "1000", 1), 0);
+    assert_int_equal(setenv("MISSIVE_TIMEOUT_TICKS", "200", 1), 0);
+    struct msv_client *client = test_client(NULL);
+    assert_int_equal(unsetenv("MISSIVE_WMEM_MAX"), 0);
+    assert_int_equal(unsetenv("MISSIVE_TIMEOUT_TICKS"), 0);
+
+    assert_int_equal(msv_call_begin(client, &address, longest, LONGEST, 1, NULL), 0);
+    assert_int_equal(msv_call_address(client, &address, "x", 1, 20, &response), -ETIMEDOUT);
+    assert_string_equal(msv_rpc_errmsg(), "too much is queued to be sent (knob wmem_max)");
+    /* This one waits until the first has failed and made room. */
+    assert_int_equal(msv_call_begin(client, &address, "x", 1, 2, NULL), 0);
+    assert_int_equal(msv_call_end(client, 0, &cookie, &response, &finished), -ETIMEDOUT);
+    assert_int_equal(cookie, 1);
+    msv_client_close(client);
+    (void)close(fd);
+}
+
 static void on_signal(int number)
 {
     (void)number;
@@ -522,6 +583,8 @@ int main(void)
         cmocka_unit_test(a_call_that_is_over_cannot_be_aborted),
         cmocka_unit_test(an_aborted_call_does_not_finish),
         cmocka_unit_test(closing_a_client_ends_calls_that_wait_in_it),
+        cmocka_unit_test(a_cancelled_thread_does_not_keep_its_client_from_closing),
+        cmocka_unit_test(while_too_much_is_queued_calls_wait_up_to_their_timeout),
         cmocka_unit_test(a_signal_interrupts_the_wait_for_any_call),
         cmocka_unit_test(signals_do_not_interrupt_a_blocking_call),
         cmocka_unit_test(a_call_brings_back_what_the_server_answered),
