@@ -12,9 +12,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* Names compared to guess a meaning; none of the table is longer. */
 #define NAME_MAX_BYTES 40
+
+/* So many letters with which a knob's name begins are taken for the whole. */
+#define ABBREVIATION_MIN 3
 
 /* Longest part of a path that is shown. */
 #define PATH_SHOWN 36
@@ -132,6 +136,12 @@ const struct homa_knob_info *conf_reason_nearest(const char *name)
 
     if (length > NAME_MAX_BYTES)
         return NULL;
+    if (length >= ABBREVIATION_MIN) {
+        for (size_t i = 0; i < count; i++) {
+            if (strncasecmp(name, table[i].name, length) == 0)
+                return &table[i];
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         if (strlen(table[i].name) > NAME_MAX_BYTES)
             continue;

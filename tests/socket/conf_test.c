@@ -229,6 +229,8 @@ static void an_unknown_variable_is_refused_with_a_guess(void **state)
                             "'MISSIVE_WINDW' is no knob; did you mean MISSIVE_WINDOW?");
     expect_variable_refused("MISSIVE_window=1",
                             "'MISSIVE_window' is no knob; did you mean MISSIVE_WINDOW?");
+    expect_variable_refused("MISSIVE_TIMEOUT=3",
+                            "'MISSIVE_TIMEOUT' is no knob; did you mean MISSIVE_TIMEOUT_TICKS?");
     expect_variable_refused("MISSIVE_=1", "'MISSIVE_' is no knob; missive.conf(5) lists all");
     expect_variable_refused("MISSIVE_COLOUR=red",
                             "'MISSIVE_COLOUR' is no knob; missive.conf(5) lists all");
