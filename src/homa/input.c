@@ -59,7 +59,11 @@ static void take_resend(struct homa_engine *engine, const struct base_address *f
     uint64_t id = packet->id ^ 1;
     struct homa_rpc *rpc = homa_rpc_find(engine, from, id);
 
-    if (rpc != NULL && rpc->out.payload != NULL) {
+    if (rpc != NULL && rpc->out.payload != NULL && packet->resend.offset >= rpc->out.length) {
+        /* The other end takes the message for longer than it is. Nothing that we have helps, and an
+         * answer would keep both waiting for ever: its timeout decides. */
+        engine->counters.packet_discards++;
+    } else if (rpc != NULL && rpc->out.payload != NULL) {
         note_heard(engine, rpc);
         resend_range(engine, rpc, packet);
     } else if (rpc != NULL && homa_rpc_is_server(rpc)) {

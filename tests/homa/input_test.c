@@ -351,6 +351,42 @@ static void a_resend_for_what_was_not_sent_yet_gets_busy(void **state)
     lab_close(lab);
 }
 
+static void a_resend_from_the_end_on_gets_nothing(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = sent_request(lab, 100);
+    struct lab_packet packet;
+
+    (void)state;
+    push(lab, 0, resend(id | 1, 100, 1, 6));
+    push(lab, 0, resend(id | 1, UINT32_MAX, 1, 6));
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 0);
+    assert_int_equal(lab_counters(lab, 0)->packet_discards, 2);
+    lab_close(lab);
+}
+
+static void ends_that_disagree_about_a_length_do_not_wait_for_ever(void **state)
+{
+    (void)state;
+    for (unsigned receiver = 0; receiver < 2; receiver++) {
+        struct lab *lab = lab_open(2);
+        uint64_t id = lab_request(lab, 0, 1, 100, 1);
+        /* The first packet of the response, or of the request, with a length that was damaged. */
+        struct homa_packet packet = lab_data(receiver == 0 ? id | 1 : id, 200, 0, 100);
+        struct lab_message message;
+
+        lab->hosts[1].is_echo = true;
+        lab_push(lab, receiver, 1 - receiver, &packet, 1);
+        assert_true(lab_run_ready(lab, 0, HOMA_TAKE_RESPONSE, 10 * LAB_S));
+        assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), 0);
+        /* A server gives such a request up in time to be sent it again; a client gives up. */
+        assert_int_equal(message.info.error, receiver == 0 ? ETIMEDOUT : 0);
+        assert_true(lab_run_quiet(lab, 10 * LAB_S));
+        lab_assert_idle(lab);
+        lab_close(lab);
+    }
+}
+
 static void several_resends_for_gaps_do_not_repeat_what_is_between_them(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -790,6 +826,8 @@ int main(void)
         cmocka_unit_test(a_resend_is_also_a_grant),
         cmocka_unit_test(a_resend_that_overflows_32_bits_reaches_to_the_end_and_no_further),
         cmocka_unit_test(a_resend_for_what_was_not_sent_yet_gets_busy),
+        cmocka_unit_test(a_resend_from_the_end_on_gets_nothing),
+        cmocka_unit_test(ends_that_disagree_about_a_length_do_not_wait_for_ever),
         cmocka_unit_test(several_resends_for_gaps_do_not_repeat_what_is_between_them),
         cmocka_unit_test(the_same_resend_twice_repeats_the_range_once),
         cmocka_unit_test(a_resend_for_a_response_gets_busy_until_there_is_one),
