@@ -10,6 +10,7 @@
 #include "socket/buffer.h"
 #include "socket/clock.h"
 #include "socket/process.h"
+#include "socket/progress.h"
 #include "socket/socket.h"
 
 #include <assert.h>
@@ -19,9 +20,6 @@
 #define OUTPUT_BATCH     64u
 #define ERRORS_BATCH     16u
 #define GRANTS_BATCH     32u
-
-/* A wire's receive that brings fewer has found the end: no need to ask again. */
-#define INPUT_SHORT 16u
 
 /* Takes in what has come. Returns the number of datagrams; *is_drained: there is no more. */
 static unsigned take_input(struct socket *socket, uint64_t now, bool *is_drained)
@@ -36,7 +34,8 @@ static unsigned take_input(struct socket *socket, uint64_t now, bool *is_drained
         for (unsigned i = 0; i < count; i++)
             homa_engine_input(socket->engine, now, &arrivals[i]);
         taken += count;
-        *is_drained = count < INPUT_SHORT;
+        /* Only 0 says so; at the same `now` the wire need not ask the kernel for it again. */
+        *is_drained = count == 0;
     }
     atomic_store_explicit(&socket->progress.last_input, now, memory_order_relaxed);
     return taken;
