@@ -10,7 +10,11 @@
 # Longer or exclusive tests say so after the call, in their CMakeLists.txt:
 #   set_tests_properties(socket.progress PROPERTIES TIMEOUT 300 RUN_SERIAL ON)
 
+# Seconds after which a test is taken for hung; sanitizers slow it down.
 set(MISSIVE_TEST_TIMEOUT_S 120)
+if(MISSIVE_SANITIZE)
+  set(MISSIVE_TEST_TIMEOUT_S 600)
+endif()
 
 function(missive_tests group)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "LAYERS")
