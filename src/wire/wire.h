@@ -60,7 +60,9 @@ static inline int wire_send(struct wire *wire, uint64_t now, const struct base_p
 /*
  * Takes up to max (<= WIRE_BATCH) datagrams that have come in; they stay valid until the next
  * receive on this wire. Returns their number, 0 when there is none now. Fewer than max does not
- * mean that there are no more: whoever wants them all calls until 0.
+ * mean that there are no more: whoever wants them all calls until 0, with the same `now`, and then
+ * a wire that has seen the end does not ask again. Whoever waits for one only asks for one, which
+ * is a little faster.
  */
 static inline int wire_receive(struct wire *wire, uint64_t now, struct base_arrival *arrivals,
                                size_t max)
