@@ -43,9 +43,9 @@ int call_begin(struct call *call, int fd)
     call->socket = socket;
     call->now = clock_now();
     atomic_store_explicit(&socket->progress.last_use, call->now, memory_order_relaxed);
-    if (socket->progress.attention == ATTENTION_ACTIVE || socket->is_polled)
-        return 0;
-    progress_attend(socket, call->now);
+    if (socket->progress.attention == ATTENTION_LED ||
+        (socket->progress.attention == ATTENTION_ARMED && socket->habit != HABIT_OUTSIDE))
+        progress_attend(socket, call->now);
     return 0;
 }
 
@@ -54,6 +54,9 @@ ssize_t call_end(struct call *call, ssize_t result)
     if (call->socket != NULL) {
         struct table_slot *slot = call->socket->slot;
 
+        if (call->socket->habit == HABIT_OUTSIDE &&
+            call->socket->progress.attention == ATTENTION_ACTIVE)
+            progress_arm(call->socket);
         socket_unlock(call->socket);
         table_put(slot);
     }

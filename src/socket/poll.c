@@ -12,6 +12,7 @@
 #include "socket/fork.h"
 #include "socket/progress.h"
 #include "socket/pump.h"
+#include "socket/receive.h"
 #include "socket/sleep.h"
 #include "socket/socket.h"
 
@@ -78,7 +79,7 @@ static void watch_begin(struct watch *watch, struct socket *socket, struct pollf
 {
     *watch = (struct watch){.call = {.socket = socket, .now = now}, .asked = asked};
     socket_lock(socket);
-    socket->is_polled = false;
+    receive_learn_inside(socket);
     atomic_store_explicit(&socket->progress.last_use, now, memory_order_relaxed);
     wait_begin(&watch->waiter, &watch->call, WAIT_POLL, 0);
     look(watch, now);

@@ -166,7 +166,9 @@ void progress_arm(struct socket *socket)
 void progress_deadline_changed(struct socket *socket)
 {
     progress_lock();
-    socket->progress.due_at = socket->deadline;
+    /* Looking too early does no harm, and then the deadline is learnt. */
+    if (socket->deadline < socket->progress.due_at)
+        socket->progress.due_at = socket->deadline;
     if (socket->progress.due_at < progress.timer_at)
         timer_set(socket->progress.due_at);
     if (socket->progress.attention == ATTENTION_ARMED &&
@@ -193,19 +195,16 @@ static void tend_unattended(struct socket *socket, uint64_t now)
     bool was_told = socket->ready.tokens > 0;
     bool has_input = pump(socket, now) && socket->has_input;
 
-    pump_settle(socket, NULL);
+    wait_settle(socket, NULL);
+    ready_update_now(socket);
     if (!was_told && socket->ready.tokens > 0)
         socket->told_at = now;
-    if (socket->progress.attention == ATTENTION_ARMED) {
-        progress_deadline_changed(socket);
-        return;
-    }
     progress_lock();
     /* Packets that come while the application is away are better met as they come. */
-    if ((int64_t)idle_ns >= (int64_t)LINGER_NS || has_input)
+    if (socket->progress.attention == ATTENTION_ACTIVE &&
+        ((int64_t)idle_ns >= (int64_t)LINGER_NS || has_input))
         arm(socket);
-    else
-        socket->progress.due_at = due_of(socket, now);
+    socket->progress.due_at = due_of(socket, now);
     progress_unlock();
 }
 

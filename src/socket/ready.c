@@ -90,7 +90,7 @@ static void token_put(struct socket *socket)
         socket->ready.tokens++;
 }
 
-static void update_in(struct socket *socket)
+static void update_in(struct socket *socket, bool is_late_allowed)
 {
     uint32_t shared = socket_shared_ready(socket);
     uint64_t sequence = 0;
@@ -101,9 +101,12 @@ static void update_in(struct socket *socket)
         return;
     }
     sequence = homa_engine_ready_sequence(socket->engine);
-    if (socket->ready.tokens == 0 || sequence != socket->ready.seen)
-        token_put(socket);
+    if (socket->ready.tokens == 0 ? is_late_allowed
+                                  : !socket->ready.is_taken || sequence == socket->ready.seen)
+        return;
+    token_put(socket);
     socket->ready.seen = sequence;
+    socket->ready.is_taken = false;
 }
 
 static void update_out(struct socket *socket)
@@ -123,11 +126,11 @@ static void update_out(struct socket *socket)
     socket->ready.is_out_refused = is_refused;
 }
 
-void ready_update(struct socket *socket)
+static void update(struct socket *socket, bool is_late_allowed)
 {
     if (socket->is_closed)
         return;
-    update_in(socket);
+    update_in(socket, is_late_allowed);
     update_out(socket);
     /* Only our sending half: with both, our end would look as if the application had closed its
      * own. POLLIN on the application's end is what the interface promises after shutdown. */
@@ -135,6 +138,16 @@ void ready_update(struct socket *socket)
         (void)shutdown(socket->our_end, SHUT_WR);
         socket->ready.is_shut = true;
     }
+}
+
+void ready_update(struct socket *socket)
+{
+    update(socket, socket->habit == HABIT_INSIDE);
+}
+
+void ready_update_now(struct socket *socket)
+{
+    update(socket, false);
 }
 
 void ready_reset(struct socket *socket)

@@ -6,10 +6,10 @@
  * Whatever happens after the bpages were taken back, num_bpages is written, so that a program never
  * gives a page back twice; and after a failure args.id is that of a failed RPC or 0.
  *
- * How the application waits is learnt here. If the progress thread makes the socket readable and
- * the application comes for the message at once, it was waiting in plain poll; then the progress
- * thread keeps an eye on the wire all the time (is_polled). If it waits in recvmsg after all, or
- * looks again and again for nothing, it is not so.
+ * How the application waits is learnt here (enum habit). If the progress thread makes the socket
+ * readable and the application comes for the message at once, and again, it waits in plain poll;
+ * then the progress thread keeps an eye on the wire all the time. If it waits in recvmsg after all,
+ * or looks again and again for nothing, it does not.
  */
 #include "socket/receive.h"
 
@@ -29,8 +29,11 @@
 /* The application came for its message within so long after the socket became readable. */
 #define TOLD_NS (2 * CLOCK_NS_PER_MS)
 
-/* Fruitless looks in a row that say: it does not wait in poll. */
-#define EMPTY_RECEIVES_MAX 3u
+/* That often in a row says: it waits in poll. */
+#define PROMPTED_RECEIVES 2u
+
+/* Fruitless looks in a row that say: it does not. */
+#define EMPTY_RECEIVES 3u
 
 /* How a call may wait, and what it may bring. */
 struct patience {
@@ -113,20 +116,26 @@ static int look(struct call *call, uint64_t id, struct homa_message *found)
 /* The application has found a message without waiting for it here. */
 static void learn_found(struct socket *socket, uint64_t now)
 {
+    bool is_prompted = socket->told_at != 0 && now - socket->told_at < TOLD_NS;
+
     socket->empty_receives = 0;
-    if (socket->told_at == 0)
-        return;
-    if (now - socket->told_at < TOLD_NS)
-        socket->is_polled = true;
+    if (is_prompted && ++socket->prompted_receives >= PROMPTED_RECEIVES)
+        socket->habit = HABIT_OUTSIDE;
     socket->told_at = 0;
 }
 
 static void learn_empty(struct socket *socket)
 {
-    if (!socket->is_polled)
-        return;
-    if (++socket->empty_receives >= EMPTY_RECEIVES_MAX)
-        socket->is_polled = false;
+    if (socket->habit == HABIT_OUTSIDE && ++socket->empty_receives >= EMPTY_RECEIVES)
+        socket->habit = HABIT_UNKNOWN;
+}
+
+/* It waits here, or in msv_poll. */
+void receive_learn_inside(struct socket *socket)
+{
+    socket->habit = HABIT_INSIDE;
+    socket->prompted_receives = 0;
+    socket->told_at = 0;
 }
 
 /* Waits for a message. 0, or what ended the wait. */
@@ -138,7 +147,7 @@ static int wait_for_message(struct call *call, uint64_t id, const struct patienc
     int turn = 0;
     int result = -EAGAIN;
 
-    socket->is_polled = false;
+    receive_learn_inside(socket);
     wait_begin(&waiter, call, id == 0 ? WAIT_SHARED : WAIT_PRIVATE, id);
     while (turn == 0 && result == -EAGAIN) {
         turn = wait_turn(&waiter, patience->until, patience->wake_descriptor);
@@ -263,8 +272,10 @@ static ssize_t receive(struct call *call, struct msghdr *message, const struct p
         result = defer(socket, &found, id);
     else if (result == 0)
         result = tell(socket, &found, message);
-    if (!socket->is_closed)
+    if (!socket->is_closed) {
+        socket->ready.is_taken = true;
         pump_settle(socket, NULL);
+    }
     return result;
 }
 

@@ -25,4 +25,9 @@ int socket_give_back(int fd, const uint32_t *offsets, uint32_t count);
  * another negative errno. */
 int socket_drop(int fd, const struct sockaddr *client, socklen_t length, uint64_t id);
 
+struct socket;
+
+/* The application waits inside of this socket (enum habit). Under its lock. */
+void receive_learn_inside(struct socket *socket);
+
 #endif

@@ -38,6 +38,13 @@ enum attention {
     ATTENTION_LED,    /* a thread of the application sleeps on its wire */
 };
 
+/* How the application waits for messages, as far as its calls show (receive.c). */
+enum habit {
+    HABIT_UNKNOWN,
+    HABIT_INSIDE, /* in msv_recvmsg or msv_poll: the descriptor may say late what it has to say */
+    HABIT_OUTSIDE /* in plain poll, select or epoll: the progress thread has to be quick */
+};
+
 /* Guarded by the progress lock, attention by the socket's lock as well. */
 struct progress_entry {
     TAILQ_ENTRY(socket) link;
@@ -91,12 +98,11 @@ struct socket {
 
     struct deferred deferred;
 
-    /* Whether the application waits for messages with plain poll, so that the progress thread has
-     * to be quick (receive.c). Until told otherwise it is taken to wait in msv_recvmsg or msv_poll.
-     */
-    bool is_polled;
-    uint8_t empty_receives; /* in a row */
-    uint64_t told_at;       /* ns: when the progress thread last made it readable */
+    enum habit habit;
+    uint8_t empty_receives;    /* in a row, that found nothing */
+    uint8_t prompted_receives; /* in a row, that came for what the progress thread had told */
+    uint64_t told_at;          /* ns: when the progress thread last made it readable; 0 = not since
+                                * the last message was taken */
 
     uint32_t fork_generation;    /* of the process that owns it; see fork.h */
     struct fork_page *fork_page; /* set at the first fork, as is fork_owner */

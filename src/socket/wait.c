@@ -156,6 +156,9 @@ void wait_begin(struct waiter *waiter, struct call *call, enum wait_kind kind, u
     (void)sem_init(&waiter->called, 0, 0);
     TAILQ_INSERT_TAIL(&socket->waiters, waiter, link);
     socket->room_wanted += kind == WAIT_ROOM;
+    /* The waiter may lead: the progress thread must not read beside it. */
+    if (socket->progress.attention != ATTENTION_ACTIVE)
+        progress_attend(socket, call->now);
 }
 
 void wait_leave(struct waiter *waiter)

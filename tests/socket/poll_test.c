@@ -165,7 +165,7 @@ static void level_triggered_epoll_reports_again_until_all_is_taken(void **state)
     assert_int_equal(close(epoll), 0);
 }
 
-static void edge_triggered_epoll_reports_each_arrival_once(void **state)
+static void edge_triggered_epoll_reports_what_comes_after_a_receive(void **state)
 {
     int epoll = epoll_of(server.fd, EPOLLIN | EPOLLET);
 
@@ -173,13 +173,17 @@ static void edge_triggered_epoll_reports_each_arrival_once(void **state)
     send_request(1);
     assert_int_equal(epoll_look(epoll, LOST_MS), EPOLLIN);
     assert_int_equal(epoll_look(epoll, 5), 0);
-    /* More messages make more edges, though the first has not been taken: 20 exceed the tokens. */
+    send_request(2);
+    (void)epoll_look(epoll, 5);
+    /* Two have come. One is taken and one comes, again and again, and the queue is never empty; 20
+     * exceed the tokens. */
     for (uint64_t i = 0; i < 20; i++) {
+        take_request();
         send_request(i);
         assert_int_equal(epoll_look(epoll, LOST_MS), EPOLLIN);
     }
-    for (int i = 0; i < 21; i++)
-        take_request();
+    take_request();
+    take_request();
     assert_int_equal(epoll_look(epoll, 0), 0);
     send_request(3);
     assert_int_equal(epoll_look(epoll, LOST_MS), EPOLLIN);
@@ -464,7 +468,7 @@ int main(void)
         TEST(a_private_response_does_not_show),
         TEST(select_sees_the_same),
         TEST(level_triggered_epoll_reports_again_until_all_is_taken),
-        TEST(edge_triggered_epoll_reports_each_arrival_once),
+        TEST(edge_triggered_epoll_reports_what_comes_after_a_receive),
         TEST(edge_triggered_epoll_reports_room_when_it_comes_back),
         TEST(shutdown_wakes_pollers),
         TEST(level_triggered_servers_lose_no_wakeup),
