@@ -245,7 +245,7 @@ void homa_data_input(struct homa_engine *engine, const struct base_address *from
         engine->counters.bad_data_packets++;
         return;
     }
-    rpc->heard_at = engine->clock;
+    homa_note_heard(engine, rpc);
     rpc->ask_wait_ns = 0;
     rpc->busy_wait_ns = 0;
     if (rpc->in.length == 0)

@@ -8,11 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 
-static void note_heard(struct homa_engine *engine, struct homa_rpc *rpc)
-{
-    rpc->heard_at = engine->clock;
-}
-
 /* GRANT: more of our message may go out. */
 static void take_grant(struct homa_engine *engine, const struct base_address *from,
                        const struct homa_packet *packet)
@@ -23,7 +18,7 @@ static void take_grant(struct homa_engine *engine, const struct base_address *fr
         engine->counters.packet_discards++;
         return;
     }
-    note_heard(engine, rpc);
+    homa_note_heard(engine, rpc);
     if (homa_output_grant(engine, rpc, packet->grant.offset))
         rpc->out.priority = packet->grant.priority;
     else
@@ -64,7 +59,7 @@ static void take_resend(struct homa_engine *engine, const struct base_address *f
          * answer would keep both waiting for ever: its timeout decides. */
         engine->counters.packet_discards++;
     } else if (rpc != NULL && rpc->out.payload != NULL) {
-        note_heard(engine, rpc);
+        homa_note_heard(engine, rpc);
         resend_range(engine, rpc, packet);
     } else if (rpc != NULL && homa_rpc_is_server(rpc)) {
         /* No response yet: the request is still coming in, or is being worked on. */
@@ -124,7 +119,7 @@ static void take_busy(struct homa_engine *engine, const struct base_address *fro
         engine->counters.packet_discards++;
         return;
     }
-    note_heard(engine, rpc);
+    homa_note_heard(engine, rpc);
     if (!homa_rpc_is_waiting(rpc))
         return;
     uint64_t wait = homa_max_u64(2 * rpc->busy_wait_ns, engine->waits.resend_first);
@@ -285,11 +280,19 @@ static void shrink_packets(struct homa_engine *engine, struct homa_peer *peer, u
     }
 }
 
-/* Fails our RPCs to this peer; the peer's RPCs end where only the network would carry them on. */
+/*
+ * Fails our RPCs to this peer; the peer's RPCs end where only the network would carry them on. A
+ * peer that has answered before may be out of reach for a moment only (a link that flaps, a route
+ * that moves): its RPCs go on, and say EHOSTUNREACH if they end by silence.
+ */
 static void fail_rpcs(struct homa_engine *engine, struct homa_peer *peer, int error)
 {
     struct homa_rpc *rpc = LIST_FIRST(&peer->rpcs);
 
+    if (error == EHOSTUNREACH && peer->has_answered) {
+        peer->is_unreachable = true;
+        return;
+    }
     while (rpc != NULL) {
         struct homa_rpc *next = LIST_NEXT(rpc, of_peer);
 

@@ -179,6 +179,16 @@ static inline uint32_t homa_max_u32(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
+/* ---- input.c ---- */
+
+/* The peer has said something about this RPC. */
+static inline void homa_note_heard(struct homa_engine *engine, struct homa_rpc *rpc)
+{
+    rpc->heard_at = engine->clock;
+    rpc->peer->has_answered = true;
+    rpc->peer->is_unreachable = false;
+}
+
 /* ---- data.c ---- */
 
 /* Takes in one DATA packet. */

@@ -42,6 +42,8 @@ struct homa_peer {
     uint16_t cutoff_version;           /* 0 = ours, since the peer has not told its own */
     uint8_t tell;                      /* enum homa_peer_tell bits */
     bool never_grants;                 /* speaks the dialect without grants */
+    bool has_answered;                 /* some packet of its has been about an RPC of ours */
+    bool is_unreachable;               /* the network said so, and nothing has come since */
 };
 
 TAILQ_HEAD(homa_peer_queue, homa_peer);

@@ -85,6 +85,12 @@ static uint64_t ask_after_silence(struct homa_engine *engine, struct homa_rpc *r
     return engine->clock + rpc->ask_wait_ns;
 }
 
+/* What the application hears of an RPC that ends by silence. */
+static int reason_for_silence(const struct homa_rpc *rpc)
+{
+    return rpc->peer->is_unreachable ? EHOSTUNREACH : ETIMEDOUT;
+}
+
 /* A client that has seen nothing of the response. */
 static uint64_t judge_request(struct homa_engine *engine, struct homa_rpc *rpc)
 {
@@ -94,7 +100,7 @@ static uint64_t judge_request(struct homa_engine *engine, struct homa_rpc *rpc)
     }
     if (engine->clock - rpc->heard_at >= engine->waits.timeout) {
         engine->counters.rpc_timeouts++;
-        homa_rpc_fail(engine, rpc, ETIMEDOUT);
+        homa_rpc_fail(engine, rpc, reason_for_silence(rpc));
         return HOMA_NEVER;
     }
     uint64_t give_up = rpc->heard_at + engine->waits.timeout;
@@ -149,7 +155,7 @@ static uint64_t judge_incoming(struct homa_engine *engine, struct homa_rpc *rpc)
             homa_rpc_end(engine, rpc);
         } else {
             engine->counters.rpc_timeouts++;
-            homa_rpc_fail(engine, rpc, ETIMEDOUT);
+            homa_rpc_fail(engine, rpc, reason_for_silence(rpc));
         }
         return HOMA_NEVER;
     }

@@ -41,6 +41,63 @@ static void each_error_fails_the_peers_rpcs_with_its_errno(void **state)
     assert_fails_with(ENOPROTOOPT, EPROTONOSUPPORT);
 }
 
+static void a_peer_that_has_answered_may_be_out_of_reach_for_a_moment(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet busy = {.type = HOMA_BUSY};
+    struct lab_message message;
+    uint64_t id;
+
+    (void)state;
+    id = lab_request(lab, 0, 1, 1000, 1);
+    busy.id = id | 1;
+    lab_push(lab, 0, 1, &busy, 0);
+    report(lab, 0, 1, EHOSTUNREACH, 0);
+    assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), -EAGAIN);
+    lab_close(lab);
+}
+
+static void an_rpc_that_ends_by_silence_says_that_its_peer_was_out_of_reach(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet busy = {.type = HOMA_BUSY};
+    struct lab_packet packet;
+    struct lab_message message;
+    uint64_t id;
+
+    (void)state;
+    id = lab_request(lab, 0, 1, 1000, 1);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    busy.id = id | 1;
+    lab_push(lab, 0, 1, &busy, 0);
+    report(lab, 0, 1, EHOSTUNREACH, 0);
+    lab_tick(lab, 0, 1100 * LAB_MS);
+    assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), 0);
+    assert_int_equal(message.info.error, EHOSTUNREACH);
+    lab_close(lab);
+}
+
+static void word_from_the_peer_clears_its_being_out_of_reach(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet busy = {.type = HOMA_BUSY};
+    struct lab_packet packet;
+    struct lab_message message;
+    uint64_t id;
+
+    (void)state;
+    id = lab_request(lab, 0, 1, 1000, 1);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    busy.id = id | 1;
+    lab_push(lab, 0, 1, &busy, 0);
+    report(lab, 0, 1, EHOSTUNREACH, 0);
+    lab_push(lab, 0, 1, &busy, 0);
+    lab_tick(lab, 0, 1100 * LAB_MS);
+    assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), 0);
+    assert_int_equal(message.info.error, ETIMEDOUT);
+    lab_close(lab);
+}
+
 static void an_error_about_a_stranger_changes_nothing(void **state)
 {
     struct lab *lab = lab_open(3);
@@ -177,6 +234,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_error_fails_the_peers_rpcs_with_its_errno),
+        cmocka_unit_test(a_peer_that_has_answered_may_be_out_of_reach_for_a_moment),
+        cmocka_unit_test(an_rpc_that_ends_by_silence_says_that_its_peer_was_out_of_reach),
+        cmocka_unit_test(word_from_the_peer_clears_its_being_out_of_reach),
         cmocka_unit_test(an_error_about_a_stranger_changes_nothing),
         cmocka_unit_test(an_error_about_another_port_of_the_host_changes_nothing),
         cmocka_unit_test(what_is_complete_stays_complete),
