@@ -71,7 +71,8 @@ static void find_thread(char *thread, size_t size)
         if (file == NULL)
             continue;
         if (fgets(name, sizeof(name), file) != NULL && strcmp(name, "missive\n") == 0) {
-            (void)snprintf(thread, size, "%s", entry->d_name);
+            assert_true(strlen(entry->d_name) < size);
+            memcpy(thread, entry->d_name, strlen(entry->d_name) + 1);
             found++;
         }
         (void)fclose(file);
