@@ -51,7 +51,8 @@ struct homa_engine_options {
     uint32_t max_tombstones;
     uint32_t packet_bytes;      /* header and payload of a full packet, for peers not told otherwise */
     uint16_t port;              /* ours */
-    uint8_t format;             /* HOMA_FORMAT_UDP or HOMA_FORMAT_IP */
+    uint8_t format;             /* HOMA_FORMAT_UDP, or HOMA_FORMAT_IP: there the peers' ports are
+                                   taken from the packets, and those for other ports are dropped */
     bool is_server;             /* take requests from the start */
 };
 
@@ -59,8 +60,9 @@ struct homa_engine_options {
 int homa_engine_open(const struct homa_engine_options *options, struct homa_engine **engine);
 
 /*
- * Frees the engine. First call homa_engine_shutdown() and collect the released payloads: what is
- * still referred to here is forgotten, not freed.
+ * Frees the engine, which must have been detached from the scheduler. First call
+ * homa_engine_shutdown() and collect the released payloads: what is still referred to here is
+ * forgotten, not freed. NULL is allowed.
  */
 void homa_engine_close(struct homa_engine *engine);
 
@@ -183,8 +185,9 @@ void homa_engine_network_error(struct homa_engine *engine, uint64_t now,
 void homa_engine_advance(struct homa_engine *engine, uint64_t now);
 
 /*
- * Fills up to max packets that should go out now: control packets first, then data of short messages,
- * then data by shortest remaining, as far as grants and the pacer allow. `backlog` is what the edge
+ * Fills up to max packets (never more than 256) that should go out now: control packets first, then
+ * retransmissions, then data of short messages, then data by shortest remaining, as far as grants and
+ * the pacer allow. `backlog` is what the edge
  * sees below us (NULL or zeros = unknown: not paced). Returns their number; 0 = nothing (now).
  * Payload pointers are valid until the next call.
  */
@@ -197,12 +200,13 @@ size_t homa_engine_output(struct homa_engine *engine, uint64_t now,
 void homa_engine_unsend(struct homa_engine *engine, const struct base_packet *packets, size_t sent,
                         size_t count);
 
-/* When to call advance (and output) next, in the caller's time; HOMA_NEVER when all is quiet. */
+/* When to call advance, schedule if wanted, and output next, in the caller's time; HOMA_NEVER when
+ * all is quiet. Knows the scheduler's deadline as of our last homa_engine_schedule(). */
 uint64_t homa_engine_deadline(const struct homa_engine *engine);
 
 /* ---- the host's scheduler (long messages only) ---- */
 
-/* Whether homa_engine_schedule() has something to do. Cheap. */
+/* Whether homa_engine_schedule() has something to do, at the time of the last call. Cheap. */
 bool homa_engine_wants_schedule(const struct homa_engine *engine);
 
 /*

@@ -152,7 +152,8 @@ size_t homa_engine_schedule(struct homa_engine *engine, uint64_t now, struct hom
     while ((rpc = TAILQ_FIRST(&engine->dirty)) != NULL) {
         TAILQ_REMOVE(&engine->dirty, rpc, dirty);
         rpc->is_dirty = false;
-        report(engine, rpc);
+        if (concerns_scheduler(rpc))
+            report(engine, rpc);
     }
     while (count < max && got > 0) {
         size_t want = max - count < GRANTS_AT_A_TIME ? max - count : GRANTS_AT_A_TIME;

@@ -68,19 +68,11 @@ struct homa_rpc *homa_rpc_find(const struct homa_engine *engine, const struct ba
     return rpc;
 }
 
-static struct homa_rpc **bucket_of(struct homa_engine *engine, const struct homa_rpc *rpc)
-{
-    uint64_t hash = homa_rpc_is_server(rpc) ? hash_server(engine, &rpc->peer->address, rpc->id)
-                                            : hash_client(engine, rpc->id);
-
-    return &engine->rpc_buckets[hash & engine->rpc_mask];
-}
-
 struct homa_rpc *homa_rpc_begin(struct homa_engine *engine, struct homa_peer *peer, uint64_t id,
                                 enum homa_rpc_state state)
 {
     struct homa_rpc *rpc = base_pool_take(&engine->rpcs);
-    struct homa_rpc **bucket;
+    uint64_t hash;
 
     if (rpc == NULL)
         return NULL;
@@ -92,9 +84,11 @@ struct homa_rpc *homa_rpc_begin(struct homa_engine *engine, struct homa_peer *pe
     homa_received_begin(&rpc->in.received);
     rpc->in.slot = HOMA_SCHED_NONE;
     homa_peer_hold(engine, peer, rpc);
-    bucket = bucket_of(engine, rpc);
-    rpc->next = *bucket;
-    *bucket = rpc;
+    hash =
+        homa_id_is_server(id) ? hash_server(engine, &peer->address, id) : hash_client(engine, id);
+    rpc->bucket = (uint32_t)hash & engine->rpc_mask;
+    rpc->next = engine->rpc_buckets[rpc->bucket];
+    engine->rpc_buckets[rpc->bucket] = rpc;
     if (!homa_rpc_is_server(rpc))
         engine->client_rpcs++;
     return rpc;
@@ -102,7 +96,7 @@ struct homa_rpc *homa_rpc_begin(struct homa_engine *engine, struct homa_peer *pe
 
 static void unlink_from_table(struct homa_engine *engine, struct homa_rpc *rpc)
 {
-    struct homa_rpc **link = bucket_of(engine, rpc);
+    struct homa_rpc **link = &engine->rpc_buckets[rpc->bucket];
 
     while (*link != rpc) {
         assert(*link != NULL);

@@ -97,6 +97,7 @@ struct homa_rpc {
     TAILQ_ENTRY(homa_rpc) telling;       /* while tell != 0 */
     TAILQ_ENTRY(homa_rpc) sending_again; /* while out.again_count > 0 */
     TAILQ_ENTRY(homa_rpc) dirty;         /* while is_dirty */
+    uint32_t bucket;                     /* of the table */
     uint32_t heap_place[HOMA_HEAPS];     /* index + 1 in each heap; 0 = not in it */
 
     uint64_t heard_at;     /* engine time since which the peer has been silent */

@@ -99,6 +99,7 @@ struct lab *lab_open_with(unsigned hosts, const struct homa_engine_options *opti
     lab->delay = 1 * LAB_MS;
     lab->random = base_random_seed(options->seed);
     lab->host_count = hosts;
+    lab->format = options->format;
     lab->check_every = 1;
     for (unsigned i = 0; i < hosts; i++)
         open_host(lab, i, options, bpages);
@@ -325,7 +326,7 @@ static void decode(const struct lab *lab, unsigned from, const struct base_packe
         .length = (uint32_t)base_packet_length(packet),
     };
     assert_int_equal(
-        homa_packet_decode(bytes, decoded->length, HOMA_FORMAT_UDP, &decoded->decoded, &fault),
+        homa_packet_decode(bytes, decoded->length, lab->format, &decoded->decoded, &fault),
         decoded->length);
     assert_int_equal(decoded->decoded.source_port, lab->hosts[from].address.port);
     assert_int_equal(decoded->decoded.destination_port, packet->to.port);
@@ -405,7 +406,7 @@ static void schedule(struct lab *lab, struct lab_host *host)
         for (size_t i = 0; i < count; i++) {
             struct lab_host *owner = grants[i].owner->cookie;
 
-            homa_engine_encode_grant(&grants[i], owner->address.port, HOMA_FORMAT_UDP,
+            homa_engine_encode_grant(&grants[i], owner->address.port, lab->format,
                                      homa_engine_knobs(owner->engine), &packet);
             carry(lab, (unsigned)(owner - lab->hosts), &packet);
         }
@@ -603,8 +604,7 @@ void lab_push(struct lab *lab, unsigned to, unsigned from, struct homa_packet *p
     arrival.from.local = host->address.remote;
     packet->source_port = lab->hosts[from].address.port;
     packet->destination_port = host->address.port;
-    homa_packet_encode(packet, homa_engine_knobs(host->engine) != NULL ? host->engine->format : 0,
-                       &encoded);
+    homa_packet_encode(packet, lab->format, &encoded);
     memcpy(bytes, encoded.header, encoded.header_length);
     if (payload > 0)
         fill_pattern(bytes + encoded.header_length, seed, packet->data.offset, payload);

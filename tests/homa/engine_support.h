@@ -82,6 +82,7 @@ struct lab {
     struct base_random random;
     struct lab_host hosts[LAB_HOSTS];
     unsigned host_count;
+    uint8_t format;
     enum lab_fate (*filter)(struct lab *lab, const struct lab_packet *packet);
     void *context;  /* the filter's */
     unsigned count; /* the filter's */

@@ -325,7 +325,7 @@ static void whatever_the_network_does_each_rpc_runs_once_and_carries_its_bytes(v
 {
     const char *only = getenv("SOAK_SEED");
     const char *seeds = getenv("SOAK_SEEDS");
-    uint64_t last = seeds != NULL ? strtoull(seeds, NULL, 10) : 100;
+    uint64_t last = seeds != NULL ? strtoull(seeds, NULL, 10) : 60;
 
     (void)state;
     if (only != NULL) {
@@ -336,7 +336,7 @@ static void whatever_the_network_does_each_rpc_runs_once_and_carries_its_bytes(v
         print_message("seed %llu\r", (unsigned long long)seed);
         soak_once(seed);
     }
-    if (last < 100)
+    if (last < 60)
         return;
     /* A soak in which nothing happened would prove nothing. */
     for (unsigned type = 0; type < HOMA_PACKET_TYPES; type++)

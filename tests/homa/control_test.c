@@ -1,0 +1,153 @@
+/*
+ * Control packets: when they are made, in which order, what is withdrawn. Host 0 is the client,
+ * host 1 the server; what each packet answers is tested where it is answered (input_test,
+ * timer_test).
+ */
+#include "homa/engine_support.h"
+
+#include <errno.h>
+
+#define ID 5000u
+
+static struct homa_rpc *half_a_request(struct lab *lab)
+{
+    struct homa_packet packet = lab_data(ID, 30000, 0, 1000);
+    struct base_address client = lab_address(lab, 0);
+
+    lab_push(lab, 1, 0, &packet, 1);
+    return homa_rpc_find_server(lab_engine(lab, 1), &client, ID | 1, false);
+}
+
+static void what_is_told_twice_is_sent_once(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_rpc *rpc = half_a_request(lab);
+    struct lab_packet packets[4];
+
+    (void)state;
+    homa_control_tell(lab_engine(lab, 1), rpc, HOMA_TELL_BUSY);
+    homa_control_tell(lab_engine(lab, 1), rpc, HOMA_TELL_BUSY);
+    assert_int_equal(lab_pull(lab, 1, packets, 4), 1);
+    lab_close(lab);
+}
+
+static void a_packet_says_what_is_true_when_it_is_made(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_rpc *rpc = half_a_request(lab);
+    struct homa_packet more = lab_data(ID, 30000, 1000, 5000);
+    struct lab_packet packets[4];
+
+    (void)state;
+    homa_control_tell(lab_engine(lab, 1), rpc, HOMA_TELL_RESEND_REST);
+    lab_push(lab, 1, 0, &more, 1);
+    assert_int_equal(lab_pull(lab, 1, packets, 4), 1);
+    assert_int_equal(packets[0].decoded.resend.offset, 6000);
+    lab_close(lab);
+}
+
+static void what_has_become_pointless_is_not_sent(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_rpc *rpc = half_a_request(lab);
+    struct homa_packet all = lab_data(ID, 30000, 1000, 29000);
+    struct lab_packet packets[4];
+
+    (void)state;
+    homa_control_tell(lab_engine(lab, 1), rpc, HOMA_TELL_RESEND_REST | HOMA_TELL_RESEND_GAPS);
+    lab_push(lab, 1, 0, &all, 1);
+    assert_int_equal(homa_engine_ready(lab_engine(lab, 1), HOMA_TAKE_REQUEST), 1);
+    assert_int_equal(lab_pull(lab, 1, packets, 4), 0);
+    lab_close(lab);
+}
+
+static void an_rpc_that_ends_takes_its_packets_with_it(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = lab_request(lab, 0, 1, 100, 1);
+    struct lab_packet packets[4];
+
+    (void)state;
+    homa_control_tell(lab_engine(lab, 0), homa_rpc_find_client(lab_engine(lab, 0), id),
+                      HOMA_TELL_RESEND_REST | HOMA_TELL_BUSY);
+    assert_int_equal(homa_engine_abort(lab_engine(lab, 0), lab->now, id, 0), 0);
+    assert_int_equal(lab_pull(lab, 0, packets, 4), 0);
+    lab_close(lab);
+}
+
+static void strangers_come_before_rpcs_before_peers(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_rpc *rpc = half_a_request(lab);
+    struct base_address stranger = {.remote = base_ip_from_v4("\x0a\0\0\x02"), .port = LAB_PORT};
+    struct lab_packet packets[8];
+
+    (void)state;
+    homa_ack_now(lab_engine(lab, 1), rpc->peer, 900);
+    homa_control_tell_peer(lab_engine(lab, 1), rpc->peer, HOMA_PEER_TELL_CUTOFFS);
+    homa_control_tell(lab_engine(lab, 1), rpc, HOMA_TELL_RESEND_REST | HOMA_TELL_BUSY);
+    homa_control_tell_stranger(lab_engine(lab, 1), &stranger, HOMA_RPC_UNKNOWN, 77);
+    assert_int_equal(lab_pull(lab, 1, packets, 8), 5);
+    assert_int_equal(packets[0].decoded.type, HOMA_RPC_UNKNOWN);
+    assert_int_equal(packets[1].decoded.type, HOMA_RESEND);
+    assert_int_equal(packets[2].decoded.type, HOMA_BUSY);
+    assert_int_equal(packets[3].decoded.type, HOMA_CUTOFFS);
+    assert_int_equal(packets[4].decoded.type, HOMA_ACK);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(packets[i].priority, 7);
+        assert_int_equal(lab_counters(lab, 1)->packets_sent[packets[i].decoded.type - HOMA_DATA],
+                         1);
+    }
+    lab_close(lab);
+}
+
+static void acks_that_rode_away_need_no_packet(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_engine *engine = lab_engine(lab, 0);
+    struct base_address server = lab_address(lab, 1);
+    struct homa_peer *peer = homa_peer_get(engine, &server);
+    struct lab_packet packets[4];
+
+    (void)state;
+    homa_ack_now(engine, peer, 900);
+    assert_int_equal(homa_ack_take(engine, peer), 900);
+    assert_int_equal(lab_pull(lab, 0, packets, 4), 0);
+    lab_close(lab);
+}
+
+static void one_resend_per_gap_that_is_due(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct lab_packet packets[8];
+
+    (void)state;
+    for (uint32_t i = 0; i < 5; i++) {
+        struct homa_packet part = lab_data(ID, 30000, 2000 * i, 1000);
+
+        lab_push(lab, 1, 0, &part, 1);
+        lab_tick(lab, 1, 200 * LAB_US);
+    }
+    /* The first of four gaps is 800 us old, the last 200; each is due after a millisecond. */
+    lab_tick(lab, 1, 400 * LAB_US);
+    assert_int_equal(lab_pull(lab, 1, packets, 8), 2);
+    assert_int_equal(packets[0].decoded.resend.offset, 1000);
+    assert_int_equal(packets[0].decoded.resend.length, 1000);
+    assert_int_equal(packets[1].decoded.resend.offset, 3000);
+    lab_close(lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_told_twice_is_sent_once),
+        cmocka_unit_test(a_packet_says_what_is_true_when_it_is_made),
+        cmocka_unit_test(what_has_become_pointless_is_not_sent),
+        cmocka_unit_test(an_rpc_that_ends_takes_its_packets_with_it),
+        cmocka_unit_test(strangers_come_before_rpcs_before_peers),
+        cmocka_unit_test(acks_that_rode_away_need_no_packet),
+        cmocka_unit_test(one_resend_per_gap_that_is_due),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
