@@ -1,8 +1,8 @@
 /*
- * The Homa protocol for one socket, as a pure state machine: packets, application calls and the time
- * go in; packets, finished messages and a deadline come out. It makes no system call, takes no lock,
- * reads no clock, keeps no global, and allocates only in homa_engine_open(). The socket layer, the
- * simulator, the tests and the fuzzer are its callers; one caller at a time.
+ * The Homa protocol for one socket, as a pure state machine: packets, application calls and the
+ * time go in; packets, finished messages and a deadline come out. It makes no system call, takes no
+ * lock, reads no clock, keeps no global, and allocates only in homa_engine_open(). The socket
+ * layer, the simulator, the tests and the fuzzer are its callers; one caller at a time.
  *
  * The caller's loop, whatever it is:
  *
@@ -33,9 +33,9 @@
 #include "memory/payload.h"
 #include "memory/region.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 
 struct homa_engine;
 
@@ -43,17 +43,17 @@ struct homa_engine;
 
 struct homa_engine_options {
     struct homa_knobs knobs;
-    uint64_t seed;              /* everything random is drawn from it */
-    uint64_t now;               /* ns */
-    uint32_t max_message;       /* bytes; longer messages are refused and their packets dropped */
-    uint32_t max_rpcs;          /* RPCs at a time, both kinds */
-    uint32_t max_peers;         /* peers remembered at a time */
+    uint64_t seed;        /* everything random is drawn from it */
+    uint64_t now;         /* ns */
+    uint32_t max_message; /* bytes; longer messages are refused and their packets dropped */
+    uint32_t max_rpcs;    /* RPCs at a time, both kinds */
+    uint32_t max_peers;   /* peers remembered at a time */
     uint32_t max_tombstones;
-    uint32_t packet_bytes;      /* header and payload of a full packet, for peers not told otherwise */
-    uint16_t port;              /* ours */
-    uint8_t format;             /* HOMA_FORMAT_UDP, or HOMA_FORMAT_IP: there the peers' ports are
-                                   taken from the packets, and those for other ports are dropped */
-    bool is_server;             /* take requests from the start */
+    uint32_t packet_bytes; /* header and payload of a full packet, for peers not told otherwise */
+    uint16_t port;         /* ours */
+    uint8_t format;        /* HOMA_FORMAT_UDP, or HOMA_FORMAT_IP: there the peers' ports are
+                              taken from the packets, and those for other ports are dropped */
+    bool is_server;        /* take requests from the start */
 };
 
 /* Returns 0, -ENOMEM, or -EINVAL (knobs that homa_knobs_check refuses; zero limits). */
@@ -95,9 +95,9 @@ void homa_engine_detach(struct homa_engine *engine);
 
 /*
  * Starts a request. `payload` is referred to until it is released; payload->ready may still be less
- * than its length (see homa_engine_more). packet_bytes: the wire's word for this peer, 0 = as before.
- * Returns 0 with *id, -EINVAL (length 0 or above max_message), -ENOBUFS (max_rpcs, or no peer record
- * to be had), -ESHUTDOWN.
+ * than its length (see homa_engine_more). packet_bytes: the wire's word for this peer, 0 = as
+ * before. Returns 0 with *id, -EINVAL (length 0 or above max_message), -ENOBUFS (max_rpcs, or no
+ * peer record to be had), -ESHUTDOWN.
  */
 int homa_engine_request(struct homa_engine *engine, uint64_t now, const struct base_address *to,
                         struct mem_payload *payload, uint32_t packet_bytes, uint64_t cookie,
@@ -125,18 +125,19 @@ enum homa_take_kind {
 /* A finished message, or a failed client RPC, handed over. */
 struct homa_message {
     uint64_t id;
-    uint64_t cookie;           /* responses and failures: as given with the request */
+    uint64_t cookie; /* responses and failures: as given with the request */
     struct base_address peer;
-    uint32_t length;           /* bytes; 0 when error is set */
-    int error;                 /* 0, or the errno (positive) that ended the RPC */
+    uint32_t length; /* bytes; 0 when error is set */
+    int error;       /* 0, or the errno (positive) that ended the RPC */
     uint32_t num_bpages;
     const uint32_t *bpage_offsets; /* valid until the engine is next called */
 };
 
 /*
- * Hands over the oldest finished shared RPC of the kinds given (id 0), or that private one (id != 0).
- * A request's RPC then waits for its reply; a response's or failure's is over, and its bpages are the
- * application's. Returns 0; -EAGAIN (nothing yet); -EINVAL (id != 0 that is no private client RPC).
+ * Hands over the oldest finished shared RPC of the kinds given (id 0), or that private one (id !=
+ * 0). A request's RPC then waits for its reply; a response's or failure's is over, and its bpages
+ * are the application's. Returns 0; -EAGAIN (nothing yet); -EINVAL (id != 0 that is no private
+ * client RPC).
  */
 int homa_engine_take(struct homa_engine *engine, uint64_t now, uint64_t id, unsigned kinds,
                      struct homa_message *message);
@@ -155,8 +156,8 @@ int homa_engine_return_bpages(struct homa_engine *engine, uint64_t now, const ui
                               uint32_t count, uint32_t *bad);
 
 /*
- * Aborts client RPC `id`, or all client RPCs (id 0). error 0: they vanish; else they finish with that
- * errno. Returns 0; -EINVAL (unknown id, or a server's).
+ * Aborts client RPC `id`, or all client RPCs (id 0). error 0: they vanish; else they finish with
+ * that errno. Returns 0; -EINVAL (unknown id, or a server's).
  */
 int homa_engine_abort(struct homa_engine *engine, uint64_t now, uint64_t id, int error);
 
@@ -186,10 +187,9 @@ void homa_engine_advance(struct homa_engine *engine, uint64_t now);
 
 /*
  * Fills up to max packets (never more than 256) that should go out now: control packets first, then
- * retransmissions, then data of short messages, then data by shortest remaining, as far as grants and
- * the pacer allow. `backlog` is what the edge
- * sees below us (NULL or zeros = unknown: not paced). Returns their number; 0 = nothing (now).
- * Payload pointers are valid until the next call.
+ * retransmissions, then data of short messages, then data by shortest remaining, as far as grants
+ * and the pacer allow. `backlog` is what the edge sees below us (NULL or zeros = unknown: not
+ * paced). Returns their number; 0 = nothing (now). Payload pointers are valid until the next call.
  */
 size_t homa_engine_output(struct homa_engine *engine, uint64_t now,
                           const struct base_backlog *backlog, struct base_packet *packets,
@@ -210,16 +210,16 @@ uint64_t homa_engine_deadline(const struct homa_engine *engine);
 bool homa_engine_wants_schedule(const struct homa_engine *engine);
 
 /*
- * Under the scheduler's lock: registers new long messages, reports progress, learns what others were
- * granted meanwhile, and runs the scheduler. Grants for this engine's own messages become output;
- * grants for other engines come back in grants[], to be sent through their owner's wire
+ * Under the scheduler's lock: registers new long messages, reports progress, learns what others
+ * were granted meanwhile, and runs the scheduler. Grants for this engine's own messages become
+ * output; grants for other engines come back in grants[], to be sent through their owner's wire
  * (homa_engine_encode_grant). Returns their number; call again while it returns max.
  */
 size_t homa_engine_schedule(struct homa_engine *engine, uint64_t now, struct homa_grant *grants,
                             size_t max);
 
-/* Makes the GRANT packet for a grant that another engine's owner is to send. source_port: the owner's
- * port; format and knobs as that owner's. */
+/* Makes the GRANT packet for a grant that another engine's owner is to send. source_port: the
+ * owner's port; format and knobs as that owner's. */
 void homa_engine_encode_grant(const struct homa_grant *grant, uint16_t source_port, uint8_t format,
                               const struct homa_knobs *knobs, struct base_packet *packet);
 
@@ -241,7 +241,7 @@ struct homa_rpc_view {
     uint32_t rx_granted;
     bool is_stalled; /* waits for buffer space */
     bool is_private;
-    bool is_ready;   /* waits for recvmsg */
+    bool is_ready; /* waits for recvmsg */
 };
 
 /* Calls see() for each RPC, in no particular order, until it returns false. */
@@ -249,12 +249,12 @@ void homa_engine_view(const struct homa_engine *engine,
                       bool (*see)(void *context, const struct homa_rpc_view *view), void *context);
 
 struct homa_engine_usage {
-    uint32_t rpcs;          /* alive, both kinds */
-    uint32_t client_rpcs;   /* of these, ours */
+    uint32_t rpcs;        /* alive, both kinds */
+    uint32_t client_rpcs; /* of these, ours */
     uint32_t peers;
-    uint32_t gaps;          /* gap records in use */
-    uint32_t timers;        /* armed */
-    uint64_t queued_bytes;  /* payload referred to */
+    uint32_t gaps;         /* gap records in use */
+    uint32_t timers;       /* armed */
+    uint64_t queued_bytes; /* payload referred to */
 };
 
 void homa_engine_usage(const struct homa_engine *engine, struct homa_engine_usage *usage);
