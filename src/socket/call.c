@@ -14,7 +14,7 @@
 
 int call_fail_unknown(int fd)
 {
-    if (fcntl(fd, F_GETFD) < 0)
+    if (table_is_closing(fd) || fcntl(fd, F_GETFD) < 0)
         return sentence_fail(NULL, EBADF, "descriptor %d is not open", fd);
     return sentence_fail(NULL, ENOTSOCK, "descriptor %d is no socket of Missive's", fd);
 }

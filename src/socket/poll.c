@@ -62,27 +62,26 @@ static short state_of(const struct socket *socket)
 }
 
 /* Reads the wire if that is ours to do, and says what is true. Under the socket's lock. */
-static void look(struct watch *watch, uint64_t now)
+static void look(struct watch *watch)
 {
     struct socket *socket = watch->call.socket;
     short wanted = (short)(watch->asked->events | POLLNVAL);
 
     if (!socket->is_closed && !watch->is_leading)
         watch->is_leading = wait_try_lead(&watch->waiter);
-    if (!socket->is_closed && watch->is_leading && pump(socket, now))
+    if (!socket->is_closed && watch->is_leading && pump(socket, clock_now()))
         wait_settle(socket, &watch->waiter);
     watch->asked->revents = (short)(state_of(socket) & wanted);
 }
 
-static void watch_begin(struct watch *watch, struct socket *socket, struct pollfd *asked,
-                        uint64_t now)
+static void watch_begin(struct watch *watch, struct socket *socket, struct pollfd *asked)
 {
-    *watch = (struct watch){.call = {.socket = socket, .now = now}, .asked = asked};
     socket_lock(socket);
+    *watch = (struct watch){.call = {.socket = socket, .now = clock_now()}, .asked = asked};
     receive_learn_inside(socket);
-    atomic_store_explicit(&socket->progress.last_use, now, memory_order_relaxed);
+    atomic_store_explicit(&socket->progress.last_use, watch->call.now, memory_order_relaxed);
     wait_begin(&watch->waiter, &watch->call, WAIT_POLL, 0);
-    look(watch, now);
+    look(watch);
     socket_unlock(socket);
 }
 
@@ -105,7 +104,7 @@ static void watch_end(struct watch *watch)
 /* ---- all of them ---- */
 
 /* Finds our sockets among the descriptors. A socket of another process is polled as it is. */
-static void find_sockets(struct polling *polling, uint64_t now)
+static void find_sockets(struct polling *polling)
 {
     for (nfds_t i = 0; i < polling->count; i++) {
         struct socket *socket = table_get(polling->descriptors[i].fd);
@@ -117,8 +116,7 @@ static void find_sockets(struct polling *polling, uint64_t now)
             table_put(socket->slot);
             continue;
         }
-        watch_begin(&polling->watches[polling->watch_count++], socket, &polling->descriptors[i],
-                    now);
+        watch_begin(&polling->watches[polling->watch_count++], socket, &polling->descriptors[i]);
     }
 }
 
@@ -164,8 +162,6 @@ static uint64_t fall_asleep(struct polling *polling)
 /* Wakes up, takes in what has come, and fills in revents. */
 static void wake_up(struct polling *polling)
 {
-    uint64_t now = 0;
-
     for (nfds_t i = 0; i < polling->count; i++)
         polling->descriptors[i].revents = polling->set[i].revents;
     for (size_t i = 0; i < polling->watch_count; i++) {
@@ -175,8 +171,7 @@ static void wake_up(struct polling *polling)
         socket_lock(socket);
         if (watch->is_leading && socket->is_leader_asleep)
             wait_wake_up(socket);
-        now = clock_now();
-        look(watch, now);
+        look(watch);
         socket_unlock(socket);
     }
 }
@@ -228,18 +223,17 @@ static bool is_any_ours(const struct pollfd *descriptors, nfds_t count)
 
 static int poll_ours(struct polling *polling, int timeout_ms)
 {
-    uint64_t now = clock_now();
     int result = 0;
 
     if (timeout_ms >= 0)
-        polling->until = clock_after(now, (uint64_t)timeout_ms * CLOCK_NS_PER_MS);
+        polling->until = clock_after(clock_now(), (uint64_t)timeout_ms * CLOCK_NS_PER_MS);
     polling->watches = calloc(polling->count, sizeof(*polling->watches));
     polling->set = calloc(3 * polling->count, sizeof(*polling->set));
     if (polling->watches == NULL || polling->set == NULL) {
         result = sentence_fail(NULL, ENOMEM, "poll: no memory for %zu descriptors",
                                (size_t)polling->count);
     } else {
-        find_sockets(polling, now);
+        find_sockets(polling);
         result = wait_for_any(polling);
     }
     polling_end(polling);

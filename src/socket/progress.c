@@ -235,12 +235,16 @@ static void tend_later(struct socket *socket, uint64_t now)
     progress_unlock();
 }
 
-static void tend(struct socket *socket, uint64_t now)
+/* (The time is read under the lock, as by everybody, so that the engine never sees it go back.) */
+static void tend(struct socket *socket)
 {
+    uint64_t now = 0;
+
     if (pthread_mutex_trylock(&socket->lock) != 0) {
-        tend_later(socket, now);
+        tend_later(socket, clock_now());
         return;
     }
+    now = clock_now();
     if (!socket->is_closed) {
         if (socket->leader == NULL)
             tend_unattended(socket, now);
@@ -253,11 +257,11 @@ static void tend(struct socket *socket, uint64_t now)
 }
 
 /* The wire of an armed socket has something. Whoever else holds its lock is gone in a moment. */
-static void tend_event(struct socket *socket, uint64_t now)
+static void tend_event(struct socket *socket)
 {
     socket_lock(socket);
     if (!socket->is_closed && socket->progress.attention == ATTENTION_ARMED)
-        tend_unattended(socket, now);
+        tend_unattended(socket, clock_now());
     socket_unlock(socket);
 }
 
@@ -278,7 +282,7 @@ static void hang_up(struct table_slot *slot)
     table_put(slot);
 }
 
-static void handle_events(const struct epoll_event *events, int count, uint64_t now)
+static void handle_events(const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         unsigned kind = (unsigned)(events[i].data.u64 & EVENT_KINDS);
@@ -288,7 +292,7 @@ static void handle_events(const struct epoll_event *events, int count, uint64_t 
         if (kind == EVENT_HANGUP) {
             hang_up(slot);
         } else if (kind == EVENT_WIRE && table_try_hold(slot)) {
-            tend_event(slot->socket, now);
+            tend_event(slot->socket);
             table_put(slot);
         }
     }
@@ -329,7 +333,7 @@ static void tend_due(struct table_slot **slots, uint32_t room, uint64_t now)
         progress.next_tick = now + TICK_NS;
     progress_unlock();
     for (uint32_t i = 0; i < count; i++) {
-        tend(slots[i]->socket, now);
+        tend(slots[i]->socket);
         table_put(slots[i]);
     }
 }
@@ -363,11 +367,12 @@ static void *progress_main(void *context)
 
     for (;;) {
         int count = epoll_wait(epoll, events, EVENTS_BATCH, -1);
-        uint64_t now = clock_now();
+        uint64_t now = 0;
 
         if (count < 0 && errno != EINTR)
             return NULL; /* the descriptor was closed by somebody else: nothing can be done here */
-        handle_events(events, count, now);
+        handle_events(events, count);
+        now = clock_now();
         tend_due(slots, TEND_BATCH, now);
         set_timer_for_all(now);
     }

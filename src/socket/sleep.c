@@ -24,12 +24,14 @@ static int sleep_cancellable(const struct sleep *sleep)
     int cancel_type = PTHREAD_CANCEL_DEFERRED;
     int result = 0;
 
-    (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &cancel_type);
+    /* In this order: glibc 2.36 forgets to say PTHREAD_CANCELED to who joins a thread that finds
+     * itself cancelled while it enables cancellation. */
     (void)pthread_setcancelstate(sleep->cancel_state, NULL);
+    (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &cancel_type);
     if (syscall(SYS_ppoll, sleep->set, sleep->count, sleep->limit, NULL, _NSIG / 8) < 0)
         result = errno;
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     (void)pthread_setcanceltype(cancel_type, NULL);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     return result;
 }
 

@@ -309,6 +309,7 @@ void socket_close(struct socket *socket, bool is_descriptor_gone)
     socket_unlock(socket);
     if (!is_descriptor_gone)
         (void)close(socket->descriptor);
+    table_closed(socket->descriptor);
     table_put(slot);
 }
 

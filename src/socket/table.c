@@ -29,6 +29,9 @@ static struct table_slot *free_slots;
 static _Atomic(struct table_slot *) all_slots;
 static uint32_t slot_count;
 
+/* Stands in the map for a descriptor that is being closed. */
+static struct table_slot closing;
+
 static _Atomic(struct table_slot *) *entry_of(int fd)
 {
     struct chunk *chunk = NULL;
@@ -86,6 +89,8 @@ int table_publish(int fd, struct table_slot *slot, struct table_slot **stale)
         entry = entry_of(fd);
     }
     *stale = atomic_exchange(entry, slot);
+    if (*stale == &closing)
+        *stale = NULL;
     return 0;
 }
 
@@ -94,7 +99,24 @@ bool table_withdraw(int fd, struct table_slot *slot)
     _Atomic(struct table_slot *) *entry = entry_of(fd);
     struct table_slot *expected = slot;
 
-    return entry != NULL && atomic_compare_exchange_strong(entry, &expected, NULL);
+    return entry != NULL && atomic_compare_exchange_strong(entry, &expected, &closing);
+}
+
+void table_closed(int fd)
+{
+    _Atomic(struct table_slot *) *entry = entry_of(fd);
+    struct table_slot *expected = &closing;
+
+    /* Unless the number has a new socket by now. */
+    if (entry != NULL)
+        (void)atomic_compare_exchange_strong(entry, &expected, NULL);
+}
+
+bool table_is_closing(int fd)
+{
+    _Atomic(struct table_slot *) *entry = entry_of(fd);
+
+    return entry != NULL && atomic_load(entry) == &closing;
 }
 
 bool table_try_hold(struct table_slot *slot)
@@ -118,7 +140,7 @@ struct socket *table_get(int fd)
         return NULL;
     for (;;) {
         slot = atomic_load_explicit(entry, memory_order_acquire);
-        if (slot == NULL)
+        if (slot == NULL || slot == &closing)
             return NULL;
         if (!table_try_hold(slot))
             continue;

@@ -40,8 +40,12 @@ struct table_slot *table_add(struct socket *socket);
 int table_publish(int fd, struct table_slot *slot, struct table_slot **stale);
 
 /* fd means nothing any more, if it meant this slot. Returns whether it did: then the table's use is
- * the caller's, to put. */
+ * the caller's, to put, and table_closed is due as soon as the descriptor is closed. */
 bool table_withdraw(int fd, struct table_slot *slot);
+void table_closed(int fd);
+
+/* Whether fd has been withdrawn and its descriptor may still be open. */
+bool table_is_closing(int fd);
 
 /* The socket of this descriptor, with one more use; NULL when it is none of ours. */
 struct socket *table_get(int fd);
