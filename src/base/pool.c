@@ -5,9 +5,10 @@
  */
 #include "base/pool.h"
 
+#include "base/block.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if __has_include(<sanitizer/asan_interface.h>)
@@ -23,7 +24,7 @@ int base_pool_open(struct base_pool *pool, size_t object_size, uint32_t capacity
     size_t rounded = (object_size + 15) & ~(size_t)15;
 
     *pool = (struct base_pool){
-        .objects = calloc(capacity, rounded),
+        .objects = base_block_new(capacity, rounded),
         .object_size = rounded,
         .capacity = capacity,
         .first_free = BASE_POOL_NONE,
@@ -37,7 +38,7 @@ int base_pool_open(struct base_pool *pool, size_t object_size, uint32_t capacity
 void base_pool_close(struct base_pool *pool)
 {
     ASAN_UNPOISON_MEMORY_REGION(pool->objects, pool->capacity * pool->object_size);
-    free(pool->objects);
+    base_block_free(pool->objects);
     *pool = (struct base_pool){.first_free = BASE_POOL_NONE};
 }
 

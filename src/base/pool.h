@@ -1,7 +1,7 @@
 /*
  * A fixed number of objects of one size, allocated once at set-up: taking and giving back never
  * allocates, which keeps the packet path free of malloc, and an object is named by a small index.
- * Untouched objects cost no memory (the block comes zeroed and untouched from calloc).
+ * Untouched objects cost no memory (base/block.h).
  */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H

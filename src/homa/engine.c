@@ -9,6 +9,7 @@
  */
 #include "homa/engine.h"
 
+#include "base/block.h"
 #include "base/random.h"
 #include "homa/internal.h"
 
@@ -108,10 +109,10 @@ static int open_tables(struct homa_engine *engine, const struct homa_engine_opti
                                       engine->hash_key ^ 1);
     if (result != 0)
         return result;
-    engine->rpc_buckets = calloc(buckets, sizeof(struct homa_rpc *));
-    engine->peer_buckets = calloc(peer_buckets, sizeof(struct homa_peer *));
+    engine->rpc_buckets = base_block_new(buckets, sizeof(struct homa_rpc *));
+    engine->peer_buckets = base_block_new(peer_buckets, sizeof(struct homa_peer *));
     engine->taken_bpages = calloc(bpages, sizeof(uint32_t));
-    engine->left_slots = calloc(options->max_rpcs, sizeof(homa_sched_slot));
+    engine->left_slots = base_block_new(options->max_rpcs, sizeof(homa_sched_slot));
     engine->rpc_mask = buckets - 1;
     engine->peer_mask = peer_buckets - 1;
     if (engine->rpc_buckets == NULL || engine->peer_buckets == NULL ||
@@ -181,10 +182,10 @@ void homa_engine_close(struct homa_engine *engine)
     base_pool_close(&engine->peers);
     base_pool_close(&engine->gaps);
     base_pool_close(&engine->rpcs);
-    free(engine->left_slots);
+    base_block_free(engine->left_slots);
     free(engine->taken_bpages);
-    free(engine->peer_buckets);
-    free(engine->rpc_buckets);
+    base_block_free(engine->peer_buckets);
+    base_block_free(engine->rpc_buckets);
     free(engine);
 }
 

@@ -4,15 +4,16 @@
  */
 #include "homa/heap.h"
 
+#include "base/block.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 int homa_heap_open(struct homa_heap *heap, enum homa_heap_kind kind, uint32_t capacity)
 {
     assert(capacity > 0 && capacity < UINT32_MAX);
     *heap = (struct homa_heap){
-        .entries = calloc(capacity, sizeof(*heap->entries)),
+        .entries = base_block_new(capacity, sizeof(*heap->entries)),
         .capacity = capacity,
         .kind = kind,
     };
@@ -21,7 +22,7 @@ int homa_heap_open(struct homa_heap *heap, enum homa_heap_kind kind, uint32_t ca
 
 void homa_heap_close(struct homa_heap *heap)
 {
-    free(heap->entries);
+    base_block_free(heap->entries);
     *heap = (struct homa_heap){.kind = heap->kind};
 }
 

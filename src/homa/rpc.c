@@ -196,11 +196,14 @@ void homa_rpc_visit(struct homa_engine *engine,
                     bool (*visit)(struct homa_engine *engine, struct homa_rpc *rpc, void *context),
                     void *context)
 {
-    for (uint32_t i = 0; i <= engine->rpc_mask; i++) {
+    uint32_t left = engine->rpcs.in_use; /* an empty table is not gone through */
+
+    for (uint32_t i = 0; i <= engine->rpc_mask && left > 0; i++) {
         struct homa_rpc *next;
 
         for (struct homa_rpc *rpc = engine->rpc_buckets[i]; rpc != NULL; rpc = next) {
             next = rpc->next;
+            left--;
             if (!visit(engine, rpc, context))
                 return;
         }

@@ -9,6 +9,7 @@
  */
 #include "homa/tombstone.h"
 
+#include "base/block.h"
 #include "base/hash.h"
 
 #include <assert.h>
@@ -46,9 +47,9 @@ int homa_tombstones_open(struct homa_tombstones **table, uint32_t capacity, uint
         return -ENOMEM;
     made->hash_key = hash_key;
     made->mask = graves - 1;
-    made->graves = calloc(graves, sizeof(*made->graves));
-    made->buckets = calloc(graves, sizeof(*made->buckets));
-    made->links = calloc(graves, sizeof(*made->links));
+    made->graves = base_block_new(graves, sizeof(*made->graves));
+    made->buckets = base_block_new(graves, sizeof(*made->buckets));
+    made->links = base_block_new(graves, sizeof(*made->links));
     if (made->graves == NULL || made->buckets == NULL || made->links == NULL) {
         homa_tombstones_close(made);
         return -ENOMEM;
@@ -63,9 +64,9 @@ void homa_tombstones_close(struct homa_tombstones *table)
 {
     if (table == NULL)
         return;
-    free(table->graves);
-    free(table->buckets);
-    free(table->links);
+    base_block_free(table->graves);
+    base_block_free(table->buckets);
+    base_block_free(table->links);
     free(table);
 }
 
