@@ -11,12 +11,13 @@ TEST_JOBS ?= 2
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 CTEST_ARGS ?=
+BENCH_ARGS ?=
 
 # A thread-sanitized program needs the address layout it was built for; newer
 # kernels randomize further than gcc 12 and clang 14 know.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all demo test clang install format lint asan tsan fuzz clean help
+.PHONY: all demo test bench clang install format lint asan tsan fuzz clean help
 
 all: ## build the library and the command into build/
 	cmake --preset release
@@ -30,6 +31,11 @@ demo: ## two processes exchange thousands of RPCs carrying real files
 
 test: all ## build, then run every test
 	ctest --preset release -j$(TEST_JOBS) $(CTEST_ARGS)
+
+bench: ## Missive beside UDP and TCP, as ratios; BENCH_ARGS='--only bulk' chooses
+	cmake --preset release
+	cmake --build --preset release -j$(JOBS) --target missive_bench
+	build/bench/missive-bench $(BENCH_ARGS) build/bench
 
 clang: ## the release build with clang, into build/clang
 	cmake --preset clang
