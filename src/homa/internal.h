@@ -20,8 +20,8 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-#define HOMA_US 1000u
-#define HOMA_MS 1000000u
+#define HOMA_US 1000ull
+#define HOMA_MS 1000000ull
 
 /* Control packets that belong to no RPC and no peer record: answers to strangers. */
 #define HOMA_STATELESS_MAX 64u
