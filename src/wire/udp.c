@@ -3,6 +3,7 @@
  * are for, and what the kernel does with each, is said where it is set; the rest of the carrier is
  * in the other udp_*.c files (udp_internal.h lists them).
  */
+#include "base/block.h"
 #include "base/random.h"
 #include "wire/udp_internal.h"
 
@@ -142,7 +143,7 @@ static void udp_close(struct wire *base)
 
     if (wire->descriptor >= 0)
         (void)close(wire->descriptor);
-    free(wire->inbox.slots);
+    base_block_free(wire->inbox.slots);
     free(wire->paths);
     free(wire);
 }
@@ -179,7 +180,7 @@ static struct wire_udp *udp_allocate(const struct wire_udp_options *options)
     wire->path_key = base_mix(options->seed);
     atomic_init(&wire->errors_waiting, false);
     wire->paths = calloc(UDP_PATHS, sizeof(*wire->paths));
-    wire->inbox.slots = calloc(UDP_RECEIVE_SLOTS, UDP_SLOT_STRIDE);
+    wire->inbox.slots = base_block_new(UDP_RECEIVE_SLOTS, UDP_SLOT_STRIDE);
     if (wire->paths == NULL || wire->inbox.slots == NULL) {
         udp_close(&wire->wire);
         return NULL;
