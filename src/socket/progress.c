@@ -196,6 +196,7 @@ static void tend_unattended(struct socket *socket, uint64_t now)
     bool has_input = pump(socket, now) && socket->has_input;
 
     wait_settle(socket, NULL);
+    wait_end_vacancy(socket, now);
     ready_update_now(socket);
     if (!was_told && socket->ready.tokens > 0)
         socket->told_at = now;

@@ -89,6 +89,8 @@ struct socket {
     TAILQ_HEAD(, waiter) waiters; /* oldest first */
     uint32_t room_wanted;         /* how many of them wait for send memory */
     struct waiter *leader;        /* the one of them that reads the wire, or NULL */
+    uint64_t left_at;             /* ns: when the place became free; 0 = known already */
+    uint64_t absence_ns;          /* how long it usually stays so */
     bool is_leader_asleep;
     bool is_leader_called; /* wake_descriptor has been written */
     uint64_t leader_until; /* ns: when the sleeping leader wakes by itself */

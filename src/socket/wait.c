@@ -1,12 +1,16 @@
 /*
  * Leader and followers. What must hold whenever the lock is free:
  *
- *   - If anybody waits, somebody reads: there is a leader, or a waiter has been called and will
- *     find that there is none.
+ *   - If anybody waits, somebody reads: there is a leader; or a waiter has been called and will
+ *     find that there is none; or the last leader is expected back in a moment.
  *   - A waiter whose message is there has been called, unless it is the one that is running.
  *
  * So every thread that leaves, for whatever reason, passes both duties on (wait_end), and one that
- * was called but did not take its message leaves it to the next.
+ * was called but did not take its message leaves it to the next. But calling the next leader takes
+ * a system call, and a wake-up on another CPU that costs more than many a request: a server whose
+ * threads answer in a few microseconds is better off when the one that has left comes back and
+ * finds its place free. How long that takes is learnt; if it takes longer than it used to, the
+ * progress thread's next look ends the vacancy.
  *
  * A signal ends a wait with EINTR, whether or not its handler asked for restarting: the leader
  * sleeps in ppoll, which is never restarted, and followers always give the semaphore a deadline,
@@ -35,6 +39,11 @@
 
 /* How long a wait without end lasts: see above. */
 #define FOR_EVER_NS (UINT64_C(10) * 365 * 86400 * CLOCK_NS_PER_SECOND)
+
+/* A leader that usually is away for less than this is waited for. A longer absence says no more
+ * than ABSENCE_MAX_NS does. */
+#define ABSENCE_SHORT_NS (50 * CLOCK_NS_PER_US)
+#define ABSENCE_MAX_NS   (CLOCK_NS_PER_MS)
 
 /* Threads that spin in any socket of this process. */
 static _Atomic uint32_t spinners;
@@ -130,6 +139,18 @@ uint32_t wait_takers(const struct socket *socket)
     return takers;
 }
 
+/* A thread comes to wait, or is called to: so long the place was free. */
+static void learn_absence(struct socket *socket, uint64_t now)
+{
+    uint64_t absence = 0;
+
+    if (socket->left_at == 0)
+        return;
+    absence = now - socket->left_at < ABSENCE_MAX_NS ? now - socket->left_at : ABSENCE_MAX_NS;
+    socket->absence_ns = socket->absence_ns - socket->absence_ns / 4 + absence / 4;
+    socket->left_at = 0;
+}
+
 /* Sees to it that somebody reads, if anybody waits. */
 static void pass_lead(struct socket *socket)
 {
@@ -146,6 +167,14 @@ static void pass_lead(struct socket *socket)
         call_waiter(socket, waiter);
 }
 
+void wait_end_vacancy(struct socket *socket, uint64_t now)
+{
+    if (TAILQ_EMPTY(&socket->waiters))
+        return;
+    learn_absence(socket, now);
+    pass_lead(socket);
+}
+
 /* ---- beginning and end ---- */
 
 void wait_begin(struct waiter *waiter, struct call *call, enum wait_kind kind, uint64_t id)
@@ -154,6 +183,7 @@ void wait_begin(struct waiter *waiter, struct call *call, enum wait_kind kind, u
 
     *waiter = (struct waiter){.call = call, .kind = kind, .id = id, .began_at = call->now};
     (void)sem_init(&waiter->called, 0, 0);
+    learn_absence(socket, call->now);
     TAILQ_INSERT_TAIL(&socket->waiters, waiter, link);
     socket->room_wanted += kind == WAIT_ROOM;
     /* The waiter may lead: the progress thread must not read beside it. */
@@ -164,6 +194,7 @@ void wait_begin(struct waiter *waiter, struct call *call, enum wait_kind kind, u
 void wait_leave(struct waiter *waiter)
 {
     struct socket *socket = waiter->call->socket;
+    uint64_t now = 0;
 
     TAILQ_REMOVE(&socket->waiters, waiter, link);
     socket->room_wanted -= waiter->kind == WAIT_ROOM;
@@ -172,11 +203,15 @@ void wait_leave(struct waiter *waiter)
     (void)sem_destroy(&waiter->called);
     if (socket->is_closed)
         return;
+    now = clock_now();
     if (socket->progress.attention != ATTENTION_ACTIVE)
-        progress_attend(socket, clock_now());
+        progress_attend(socket, now);
+    if (socket->leader == NULL)
+        socket->left_at = now;
     if (!TAILQ_EMPTY(&socket->waiters)) {
         call_satisfied(socket, NULL);
-        pass_lead(socket);
+        if (socket->absence_ns > ABSENCE_SHORT_NS)
+            pass_lead(socket);
     }
 }
 
@@ -374,8 +409,12 @@ bool wait_try_lead(struct waiter *waiter)
 {
     struct socket *socket = waiter->call->socket;
 
-    if (socket->leader == NULL)
+    if (socket->leader == NULL) {
         socket->leader = waiter;
+        /* The progress thread must not read beside it. */
+        if (socket->progress.attention == ATTENTION_ARMED)
+            progress_attend(socket, clock_now());
+    }
     return socket->leader == waiter;
 }
 

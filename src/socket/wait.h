@@ -58,6 +58,9 @@ void wait_settle(struct socket *socket, const struct waiter *self);
 /* Calls all whose wait is over, also those for whom nothing will come any more. */
 void wait_settle_all(struct socket *socket);
 
+/* Nobody has come back to lead: calls one of those who wait, if any. */
+void wait_end_vacancy(struct socket *socket, uint64_t now);
+
 /* Calls everybody: the socket is over, or its wire is another. */
 void wait_call_all(struct socket *socket);
 
