@@ -101,5 +101,6 @@ expect 1 "file: the server may not read it" "$missive" fetch "$address" "$scratc
 [[ $output == *"3 failures"* ]] || fail "counted wrong: $output"
 [ "$(cat "$scratch/locked-copy/public")" = public ] || fail "the readable file was not fetched"
 [ ! -e "$scratch/locked-copy/file" ] || fail "an unreadable file has a copy"
+chmod -R u+rwx "$scratch/locked-copy" # its directories are as locked as the original's
 no_partial_files "$scratch/locked-copy"
 stop TERM
