@@ -180,6 +180,22 @@ static void info_tells_about_the_socket_and_its_rpcs(void **state)
     assert_string_equal(info.error_msg, "");
 }
 
+static void info_tells_which_messages_wait_to_be_received(void **state)
+{
+    struct homa_rpc_info rpc;
+    struct homa_info info = {.rpc_info = &rpc, .rpc_info_length = sizeof(rpc)};
+    struct incoming request;
+
+    (void)state;
+    (void)endpoint_request(&client, &server, bytes, 100, 0);
+    assert_true(test_poll(server.fd, POLLIN, 20000) & POLLIN);
+    assert_int_equal(msv_ioctl(server.fd, HOMAIOCINFO, &info), 0);
+    assert_int_equal(rpc.flags, HOMA_RPC_RX_READY);
+    endpoint_receive(&server, 0, &request);
+    assert_int_equal(msv_ioctl(server.fd, HOMAIOCINFO, &info), 0);
+    assert_int_equal(rpc.flags, 0);
+}
+
 static void info_counts_all_rpcs_and_tells_of_those_that_fit(void **state)
 {
     struct homa_rpc_info rpcs[3];
@@ -227,6 +243,7 @@ int main(void)
         TEST(an_abort_of_all_ends_clients_only_and_under_every_number),
         TEST(a_response_that_nobody_took_is_freed_by_an_abort),
         TEST(info_tells_about_the_socket_and_its_rpcs),
+        TEST(info_tells_which_messages_wait_to_be_received),
         TEST(info_counts_all_rpcs_and_tells_of_those_that_fit),
         TEST(freezing_has_no_effect_and_fionbio_has),
     };

@@ -484,6 +484,27 @@ static void with_chaos(const char *options)
     endpoint_close(&client);
 }
 
+static void chaos_that_drops_all_lets_nothing_through(void **state)
+{
+    struct endpoint client;
+    struct endpoint server;
+    struct incoming failure;
+
+    (void)state;
+    endpoint_open(&server, AF_INET, true);
+    assert_int_equal(setenv("MISSIVE_CHAOS", "drop=1", 1), 0);
+    endpoint_open(&client, AF_INET, false);
+    assert_int_equal(unsetenv("MISSIVE_CHAOS"), 0);
+    endpoint_knob(&client, "timeout_ticks=30");
+    (void)endpoint_request(&client, &server, bytes, 100, 0);
+    endpoint_receive(&server, 0, &failure); /* only what comes in is lost */
+    endpoint_reply(&server, &failure, bytes, 100);
+    assert_int_equal(endpoint_try_receive(&client, 0, 0, &failure), -1);
+    assert_int_equal(failure.error, ETIMEDOUT);
+    endpoint_close(&client);
+    endpoint_close(&server);
+}
+
 static void messages_survive_loss_and_reordering(void **state)
 {
     (void)state;
@@ -502,6 +523,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_stopped_for_300_ms_loses_no_rpc),
     cmocka_unit_test(a_client_stopped_for_300_ms_aborts_nothing),
     cmocka_unit_test(a_network_that_is_gone_for_50_ms_costs_no_rpc),
+    cmocka_unit_test(chaos_that_drops_all_lets_nothing_through),
     cmocka_unit_test(messages_survive_loss_and_reordering),
     cmocka_unit_test(messages_survive_delays),
     cmocka_unit_test(a_closed_ipv4_port_gives_enotconn_at_once),

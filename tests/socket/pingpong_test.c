@@ -4,6 +4,7 @@
  */
 #include "endpoint.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,67 @@ static void messages_of_every_length_travel_over_ipv6(void **state)
 {
     (void)state;
     exchange_all(AF_INET6);
+}
+
+/* The other family's name of an endpoint: ::ffff:127.0.0.1 for an IPv4 one, and the reverse. */
+static struct endpoint as_seen_by(const struct endpoint *endpoint, int family)
+{
+    struct endpoint seen = *endpoint;
+    in_port_t port = ((const struct sockaddr_in *)&endpoint->name)->sin_port;
+
+    if (family == AF_INET6) {
+        struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_port = port};
+
+        assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &name.sin6_addr), 1);
+        memcpy(&seen.name, &name, sizeof(name));
+        seen.name_length = sizeof(name);
+    } else {
+        struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = port};
+
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        memcpy(&seen.name, &name, sizeof(name));
+        seen.name_length = sizeof(name);
+    }
+    return seen;
+}
+
+static void ipv6_sockets_reach_ipv4_peers_by_mapped_addresses(void **state)
+{
+    struct endpoint six;
+    struct endpoint four;
+    struct endpoint seen;
+
+    (void)state;
+    endpoint_open(&six, AF_INET6, true);
+    endpoint_open(&four, AF_INET, true);
+    seen = as_seen_by(&four, AF_INET6);
+    exchange(&six, &seen, 100, 1);
+    exchange(&six, &seen, 300000, 2);
+    seen = as_seen_by(&six, AF_INET);
+    exchange(&four, &seen, 100, 3);
+    exchange(&four, &seen, 300000, 4);
+    endpoint_close(&six);
+    endpoint_close(&four);
+}
+
+static void an_ipv4_peer_of_an_ipv6_socket_has_a_mapped_name(void **state)
+{
+    struct endpoint six;
+    struct endpoint four;
+    struct endpoint seen;
+    struct incoming request;
+
+    (void)state;
+    endpoint_open(&six, AF_INET6, true);
+    endpoint_open(&four, AF_INET, false);
+    seen = as_seen_by(&six, AF_INET);
+    (void)endpoint_request(&four, &seen, "x", 1, 0);
+    endpoint_receive(&six, 0, &request);
+    seen = as_seen_by(&four, AF_INET6);
+    assert_int_equal(request.peer_length, sizeof(struct sockaddr_in6));
+    assert_memory_equal(&request.peer, &seen.name, sizeof(struct sockaddr_in6));
+    endpoint_close(&six);
+    endpoint_close(&four);
 }
 
 static void a_bound_server_answers_at_its_port(void **state)
@@ -141,6 +203,8 @@ int main(void)
         cmocka_unit_test(two_processes_exchange_thousands_of_messages),
         cmocka_unit_test(messages_of_every_length_travel_over_ipv4),
         cmocka_unit_test(messages_of_every_length_travel_over_ipv6),
+        cmocka_unit_test(ipv6_sockets_reach_ipv4_peers_by_mapped_addresses),
+        cmocka_unit_test(an_ipv4_peer_of_an_ipv6_socket_has_a_mapped_name),
         cmocka_unit_test(a_bound_server_answers_at_its_port),
     };
 
