@@ -38,7 +38,8 @@
 
 /* Records of the sockets that were new at one fork. */
 struct fork_page {
-    uint32_t users; /* sockets of this process with a record here; the table's lock */
+    uint32_t
+        users; /* sockets of this process with a record here, and its maker; the table's lock */
     size_t length;
     _Atomic pid_t *owners; /* shared with other processes */
 };
@@ -67,12 +68,21 @@ bool fork_is_foreign(const struct socket *socket)
 
 /* ---- before a fork ---- */
 
+static void page_put(struct fork_page *page)
+{
+    if (--page->users > 0)
+        return;
+    (void)munmap((void *)page->owners, page->length);
+    free(page);
+}
+
 /* Gives every socket a record. Without memory for it the child gets none and waits for ever, which
  * is safe. */
 static void give_records(void)
 {
     struct fork_page *page = NULL;
     size_t wanted = 0;
+    size_t given = 0;
     pid_t self = getpid();
 
     for (struct table_slot *slot = table_slots(); slot != NULL; slot = slot->sibling)
@@ -82,6 +92,7 @@ static void give_records(void)
     page = calloc(1, sizeof(*page));
     if (page == NULL)
         return;
+    page->users = 1;
     page->length = wanted * sizeof(page->owners[0]);
     page->owners =
         mmap(NULL, page->length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -93,9 +104,11 @@ static void give_records(void)
         if (!slot->is_fork_held || slot->socket->fork_owner != NULL)
             continue;
         slot->socket->fork_page = page;
-        slot->socket->fork_owner = &page->owners[page->users++];
+        slot->socket->fork_owner = &page->owners[given++];
         atomic_store(slot->socket->fork_owner, self);
+        page->users++;
     }
+    page_put(page);
 }
 
 static void prepare(void)
@@ -260,16 +273,9 @@ void fork_give_up(struct socket *socket)
 
 void fork_forget(struct socket *socket)
 {
-    struct fork_page *page = socket->fork_page;
-    bool is_last = false;
-
-    if (page == NULL)
+    if (socket->fork_page == NULL)
         return;
     table_lock();
-    is_last = --page->users == 0;
+    page_put(socket->fork_page);
     table_unlock();
-    if (!is_last)
-        return;
-    (void)munmap((void *)page->owners, page->length);
-    free(page);
 }

@@ -39,6 +39,22 @@ static bool is_mapped(uint64_t start, uint64_t end)
     return true;
 }
 
+/* Reads the front of a line of the map, "from-to rights …". */
+static bool read_line(const char *line, uint64_t *from, uint64_t *to, bool *may_write)
+{
+    char *end = NULL;
+
+    *from = strtoull(line, &end, 16);
+    if (end == line || *end != '-')
+        return false;
+    line = end + 1;
+    *to = strtoull(line, &end, 16);
+    if (end == line || end[0] != ' ' || end[1] == '\0')
+        return false;
+    *may_write = end[2] == 'w';
+    return true;
+}
+
 /* Whether all of [start, end) is memory of this process that may be written. */
 static bool is_writable(uint64_t start, uint64_t end)
 {
@@ -52,11 +68,11 @@ static bool is_writable(uint64_t start, uint64_t end)
     while (reached < end && getline(&line, &size, maps) > 0) {
         uint64_t from = 0;
         uint64_t to = 0;
-        char rights[5] = "";
+        bool may_write = false;
 
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, rights) != 3 || to <= reached)
+        if (!read_line(line, &from, &to, &may_write) || to <= reached)
             continue;
-        if (from > reached || rights[1] != 'w')
+        if (from > reached || !may_write)
             break;
         reached = to;
     }

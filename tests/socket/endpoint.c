@@ -106,8 +106,8 @@ int endpoint_send(int fd, const void *name, socklen_t name_length, const void *b
     return (int)msv_sendmsg(fd, &message, flags);
 }
 
-static uint64_t request(const struct endpoint *from, const struct endpoint *to, const void *bytes,
-                        size_t length, struct homa_sendmsg_args args)
+static uint64_t send_request(const struct endpoint *from, const struct endpoint *to,
+                             const void *bytes, size_t length, struct homa_sendmsg_args args)
 {
     if (endpoint_send(from->fd, &to->name, to->name_length, bytes, length, &args, 0) != 0)
         fail_msg("sendmsg: %s (%s)", strerror(errno), msv_errmsg(from->fd));
@@ -118,24 +118,24 @@ static uint64_t request(const struct endpoint *from, const struct endpoint *to, 
 uint64_t endpoint_request(const struct endpoint *from, const struct endpoint *to, const void *bytes,
                           size_t length, uint64_t cookie)
 {
-    return request(from, to, bytes, length,
-                   (struct homa_sendmsg_args){.completion_cookie = cookie});
+    return send_request(from, to, bytes, length,
+                        (struct homa_sendmsg_args){.completion_cookie = cookie});
 }
 
 uint64_t endpoint_request_private(const struct endpoint *from, const struct endpoint *to,
                                   const void *bytes, size_t length)
 {
-    return request(from, to, bytes, length,
-                   (struct homa_sendmsg_args){.flags = HOMA_SENDMSG_PRIVATE});
+    return send_request(from, to, bytes, length,
+                        (struct homa_sendmsg_args){.flags = HOMA_SENDMSG_PRIVATE});
 }
 
-void endpoint_reply(const struct endpoint *server, const struct incoming *received,
+void endpoint_reply(const struct endpoint *server, const struct incoming *request,
                     const void *bytes, size_t length)
 {
-    struct homa_sendmsg_args args = {.id = received->args.id};
+    struct homa_sendmsg_args args = {.id = request->args.id};
 
     assert_int_equal(
-        endpoint_send(server->fd, &received->peer, received->peer_length, bytes, length, &args, 0),
+        endpoint_send(server->fd, &request->peer, request->peer_length, bytes, length, &args, 0),
         0);
 }
 
