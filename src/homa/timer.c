@@ -183,6 +183,9 @@ static uint64_t judge_reply(struct homa_engine *engine, struct homa_rpc *rpc)
         homa_rpc_end(engine, rpc);
         return HOMA_NEVER;
     }
+    if (out->again_count > 0) /* what the client has asked for goes out first */
+        return homa_min_u64(engine->clock + engine->waits.resend_interval,
+                            rpc->heard_at + patience);
     /* A client that grants nothing may be dead: it is asked now and then, and answers BUSY. */
     uint64_t wait = is_all_sent ? engine->waits.ack_first : HOMA_ACK_WAIT_MAX;
     uint64_t due = out->sent_at + wait;

@@ -6,6 +6,7 @@
 #include "homa/engine_support.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define ID 5000u
 
@@ -137,6 +138,43 @@ static void one_resend_per_gap_that_is_due(void **state)
     lab_close(lab);
 }
 
+static void answers_to_strangers_keep_their_order_round_the_ring(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct base_address stranger = lab_address(lab, 0);
+    struct lab_packet packet;
+    uint64_t told = 1;
+    uint64_t seen = 1;
+
+    (void)state;
+    for (unsigned turn = 0; turn < 10; turn++) {
+        for (unsigned i = 0; i < 40; i++, told += 2)
+            homa_control_tell_stranger(lab_engine(lab, 1), &stranger, HOMA_RPC_UNKNOWN, told);
+        for (unsigned i = 0; i < 38; i++, seen += 2) {
+            assert_int_equal(lab_pull(lab, 1, &packet, 1), 1);
+            assert_int_equal(packet.decoded.id, seen);
+        }
+    }
+    assert_int_equal(lab_counters(lab, 1)->control_overflows, 0);
+    lab_close(lab);
+}
+
+static void a_control_packet_has_no_payload(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct base_address stranger = lab_address(lab, 0);
+    struct base_packet packet;
+
+    (void)state;
+    memset(&packet, 0xff, sizeof(packet));
+    homa_control_tell_stranger(lab_engine(lab, 1), &stranger, HOMA_RPC_UNKNOWN, 1);
+    assert_int_equal(homa_engine_output(lab_engine(lab, 1), lab->now, NULL, &packet, 1), 1);
+    assert_null(packet.payload);
+    assert_int_equal(packet.payload_length, 0);
+    assert_memory_equal(&packet.to, &stranger, sizeof(stranger));
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +185,8 @@ int main(void)
         cmocka_unit_test(strangers_come_before_rpcs_before_peers),
         cmocka_unit_test(acks_that_rode_away_need_no_packet),
         cmocka_unit_test(one_resend_per_gap_that_is_due),
+        cmocka_unit_test(answers_to_strangers_keep_their_order_round_the_ring),
+        cmocka_unit_test(a_control_packet_has_no_payload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

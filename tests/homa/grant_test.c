@@ -321,6 +321,39 @@ static void engines_that_share_a_scheduler_all_finish(void **state)
     lab_close(lab);
 }
 
+static void detaching_makes_every_message_forget_its_place(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet unknown = {.type = HOMA_RPC_UNKNOWN};
+
+    (void)state;
+    for (uint64_t id = ID; id < ID + 40; id += 2)
+        push(lab, id, 100000, 0, 1000, 40000);
+    schedule(lab, 1);
+    homa_engine_detach(lab_engine(lab, 1));
+    for (unknown.id = ID; unknown.id < ID + 40; unknown.id += 2)
+        lab_push(lab, 1, 0, &unknown, 0);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 0);
+    lab_close(lab);
+}
+
+static void after_detaching_and_attaching_again_messages_are_granted(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct lab_packet packet;
+
+    (void)state;
+    push(lab, ID, 100000, 0, 1000, 40000); /* marked */
+    homa_engine_detach(lab_engine(lab, 1));
+    assert_false(homa_engine_wants_schedule(lab_engine(lab, 1)));
+    homa_engine_attach(lab_engine(lab, 1), lab->hosts[1].sched, &lab->hosts[1], 1000000);
+    push(lab, ID, 100000, 1000, 1000, 40000);
+    assert_true(homa_engine_wants_schedule(lab_engine(lab, 1)));
+    schedule(lab, 1);
+    assert_int_equal(lab_pull_type(lab, 1, HOMA_GRANT, &packet), 1);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +371,8 @@ int main(void)
         cmocka_unit_test(a_granted_round_trip_is_measured),
         cmocka_unit_test(a_grant_for_another_engine_comes_back_to_be_sent_for_it),
         cmocka_unit_test(engines_that_share_a_scheduler_all_finish),
+        cmocka_unit_test(detaching_makes_every_message_forget_its_place),
+        cmocka_unit_test(after_detaching_and_attaching_again_messages_are_granted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

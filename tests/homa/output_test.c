@@ -455,6 +455,28 @@ static void a_range_that_bridges_others_joins_them_all(void **state)
     lab_close(lab);
 }
 
+static void an_ack_on_a_packet_that_was_not_taken_rides_on_the_next(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_engine *engine = lab_engine(lab, 0);
+    struct base_address server = lab_address(lab, 1);
+    struct homa_peer *peer = homa_peer_get(engine, &server);
+    struct base_packet packets[2];
+    struct lab_packet packet;
+
+    (void)state;
+    homa_ack_queue(engine, peer, 900);
+    homa_ack_queue(engine, peer, 902);
+    lab_request(lab, 0, 1, 2000, 1);
+    assert_int_equal(homa_engine_output(engine, lab->now, NULL, packets, 2), 2);
+    homa_engine_unsend(engine, packets, 0, 2);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.data.ack.client_id, 900);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.data.ack.client_id, 902);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +497,7 @@ int main(void)
         cmocka_unit_test(one_call_makes_a_bounded_number_of_packets),
         cmocka_unit_test(too_many_ranges_are_joined_where_least_is_lost),
         cmocka_unit_test(a_range_that_bridges_others_joins_them_all),
+        cmocka_unit_test(an_ack_on_a_packet_that_was_not_taken_rides_on_the_next),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

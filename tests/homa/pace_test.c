@@ -213,6 +213,23 @@ static void absurd_numbers_from_the_edge_are_survived(void **state)
     lab_close(lab);
 }
 
+static void control_packets_take_their_time_on_the_link_too(void **state)
+{
+    struct lab *lab = open_with_link(10); /* 10 Mbit/s: a full packet takes a millisecond */
+    struct homa_packet need = {.type = HOMA_NEED_ACK, .id = 901};
+    struct lab_packet packets[2];
+
+    (void)state;
+    lab_push(lab, 0, 1, &need, 0);
+    lab_request(lab, 0, 1, 5000, 1);
+    assert_int_equal(lab_pull(lab, 0, packets, 1), 1);
+    assert_int_equal(packets[0].decoded.type, HOMA_ACK);
+    assert_int_equal(lab_pull(lab, 0, packets, 2), 0);
+    lab_tick(lab, 0, 150 * LAB_US);
+    assert_int_equal(lab_pull(lab, 0, packets, 2), 1);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_fixed_link_is_kept_busy_and_no_more),
         cmocka_unit_test(what_the_wire_did_not_take_does_not_count),
         cmocka_unit_test(absurd_numbers_from_the_edge_are_survived),
+        cmocka_unit_test(control_packets_take_their_time_on_the_link_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,31 @@ static void short_rpcs_overtake_long_ones_on_a_paced_link(void **state)
     lab_close(lab);
 }
 
+static void both_ends_count_what_they_did(void **state)
+{
+    struct lab *lab = lab_open(2);
+    const struct homa_counters *client = lab_counters(lab, 0);
+    const struct homa_counters *server = lab_counters(lab, 1);
+
+    (void)state;
+    run_one(lab, 100, 3000);
+    run_one(lab, 50000, 1);
+    assert_int_equal(client->requests_sent, 2);
+    assert_int_equal(server->requests_received, 2);
+    assert_int_equal(server->responses_sent, 2);
+    assert_int_equal(client->responses_received, 2);
+    assert_int_equal(client->sent_bytes, 50100);
+    assert_int_equal(server->received_bytes, 50100);
+    assert_int_equal(server->sent_bytes, 3001);
+    assert_int_equal(client->received_bytes, 3001);
+    for (unsigned type = 0; type < HOMA_PACKET_TYPES; type++) {
+        assert_int_equal(client->packets_sent[type], server->packets_received[type]);
+        assert_int_equal(server->packets_sent[type], client->packets_received[type]);
+    }
+    assert_int_equal(client->cutoffs_received, 1);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +352,7 @@ int main(void)
         cmocka_unit_test(protocol_146_works_like_udp),
         cmocka_unit_test(packets_of_loopback_size_work_too),
         cmocka_unit_test(short_rpcs_overtake_long_ones_on_a_paced_link),
+        cmocka_unit_test(both_ends_count_what_they_did),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

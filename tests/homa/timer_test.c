@@ -459,6 +459,93 @@ static void the_ticks_are_knobs(void **state)
     lab_close(lab);
 }
 
+/* A link on which nothing more goes out. */
+static void block_the_link(struct lab *lab, unsigned host)
+{
+    lab->hosts[host].backlog = (struct base_backlog){.bytes = 1000000, .bytes_per_second = 1000};
+}
+
+static void while_a_retransmission_waits_to_go_out_nothing_is_asked_but_time_counts(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = sent_request(lab, 5000);
+    struct lab_packet packet;
+
+    (void)state;
+    block_the_link(lab, 0);
+    push_control(lab, 0, HOMA_RPC_UNKNOWN, id | 1);
+    lab_tick(lab, 0, 990 * LAB_MS);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 0);
+    assert_int_equal(homa_engine_ready(lab_engine(lab, 0), HOMA_TAKE_RESPONSE), 0);
+    lab_tick(lab, 0, 10 * LAB_MS);
+    assert_int_equal(homa_engine_ready(lab_engine(lab, 0), HOMA_TAKE_RESPONSE), 1);
+    lab_close(lab);
+}
+
+static void while_a_retransmission_waits_to_go_out_no_ack_is_asked_for(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet resend = {
+        .type = HOMA_RESEND, .id = ID, .resend = {.length = HOMA_RESEND_ALL, .has_priority = true}};
+    struct lab_packet packet;
+
+    (void)state;
+    replied(lab, 5000);
+    block_the_link(lab, 1);
+    lab_push(lab, 1, 0, &resend, 0);
+    lab_tick(lab, 1, 500 * LAB_MS);
+    assert_int_equal(lab_pull(lab, 1, &packet, 1), 0);
+    lab_tick(lab, 1, 1500 * LAB_MS);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 0);
+    lab_close(lab);
+}
+
+static void what_a_need_ack_made_us_ask_is_not_asked_again_at_once(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = sent_request(lab, 100);
+    struct lab_packet packet;
+
+    (void)state;
+    lab_tick(lab, 0, 4 * LAB_MS);
+    push_control(lab, 0, HOMA_NEED_ACK, id | 1);
+    assert_int_equal(lab_pull_type(lab, 0, HOMA_RESEND, &packet), 1);
+    assert_int_equal(wait_for(lab, 0, HOMA_RESEND, &packet), 5 * LAB_MS);
+    lab_close(lab);
+}
+
+static void a_timer_that_fires_early_finds_nothing_to_do(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_engine *client = lab_engine(lab, 0);
+    struct homa_engine *server = lab_engine(lab, 1);
+    struct homa_rpc *requesting = homa_rpc_find_client(client, sent_request(lab, 100));
+    struct base_address address = lab_address(lab, 0);
+    struct homa_rpc *replying;
+    struct lab_packet packet;
+    uint64_t expected;
+
+    (void)state;
+    replied(lab, 100);
+    replying = homa_rpc_find_server(server, &address, ID | 1, false);
+    assert_int_equal(wait_for(lab, 1, HOMA_NEED_ACK, &packet), 2 * LAB_MS);
+    assert_int_equal(wait_for(lab, 0, HOMA_RESEND, &packet), 3 * LAB_MS);
+    expected = lab->now - 3 * LAB_MS + 4 * LAB_MS; /* the next NEED_ACK */
+    for (unsigned i = 0; i < 10; i++) {
+        lab_jump(lab, 0, 0);
+        lab_jump(lab, 1, 0);
+        homa_timer_arm(client, requesting, client->clock + 10 * LAB_US);
+        homa_timer_arm(server, replying, server->clock + 10 * LAB_US);
+        lab_tick(lab, 1, 50 * LAB_US);
+        lab_tick(lab, 0, 50 * LAB_US);
+        assert_int_equal(lab_pull(lab, 0, &packet, 1), 0);
+        assert_int_equal(lab_pull(lab, 1, &packet, 1), 0);
+    }
+    wait_for(lab, 1, HOMA_NEED_ACK, &packet);
+    assert_int_equal(lab->now, expected);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +571,10 @@ int main(void)
         cmocka_unit_test(a_response_that_is_never_granted_ends_after_twice_the_timeout),
         cmocka_unit_test(a_response_that_the_client_has_no_turn_for_is_kept),
         cmocka_unit_test(the_ticks_are_knobs),
+        cmocka_unit_test(while_a_retransmission_waits_to_go_out_nothing_is_asked_but_time_counts),
+        cmocka_unit_test(while_a_retransmission_waits_to_go_out_no_ack_is_asked_for),
+        cmocka_unit_test(what_a_need_ack_made_us_ask_is_not_asked_again_at_once),
+        cmocka_unit_test(a_timer_that_fires_early_finds_nothing_to_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
