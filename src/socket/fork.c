@@ -166,6 +166,7 @@ static void forget_threads(struct socket *socket)
     TAILQ_INIT(&socket->waiters);
     socket->leader = NULL;
     socket->room_wanted = 0;
+    socket->shared_wanted = 0;
     socket->is_leader_asleep = false;
     socket->is_leader_called = false;
     atomic_store(&socket->contenders, 0);

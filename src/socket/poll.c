@@ -54,7 +54,7 @@ static short state_of(const struct socket *socket)
         return POLLNVAL;
     if (socket->is_shut)
         events |= POLLIN | POLLRDNORM | POLLRDHUP;
-    if (socket_shared_ready(socket) > wait_takers(socket))
+    if (socket_shared_ready(socket) > socket->shared_wanted)
         events |= POLLIN | POLLRDNORM;
     if (buffer_has_room(socket))
         events |= POLLOUT | POLLWRNORM;

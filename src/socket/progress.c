@@ -215,13 +215,18 @@ static void tend_led(struct socket *socket, uint64_t now)
 {
     uint64_t idle_ns = now - atomic_load_explicit(&socket->progress.last_use, memory_order_relaxed);
 
-    if (socket->deadline <= now && socket->deadline < socket->leader_until) {
+    /* Nor does it know that their output found the wire full. */
+    if (socket->is_output_blocked ||
+        (socket->deadline <= now && socket->deadline < socket->leader_until)) {
         if (pump(socket, now))
-            pump_settle(socket, NULL);
+            wait_settle(socket, NULL);
     }
+    ready_update_now(socket);
     progress_lock();
     socket->progress.due_at =
         socket->deadline < socket->leader_until ? due_of(socket, now) : CLOCK_NEVER;
+    if (socket->is_output_blocked && socket->progress.due_at > now + TICK_NS)
+        socket->progress.due_at = now + TICK_NS;
     if ((int64_t)idle_ns >= (int64_t)LINGER_NS && socket->progress.attention == ATTENTION_ACTIVE)
         attention_set(socket, ATTENTION_LED);
     progress_unlock();
@@ -310,6 +315,8 @@ static bool is_due(const struct socket *socket, uint64_t now, bool is_tick)
         return true;
     if (!is_tick || entry->attention != ATTENTION_ACTIVE)
         return false;
+    if (atomic_load_explicit(&entry->is_token_owed, memory_order_relaxed))
+        return true;
     return (int64_t)(now - seen) >= (int64_t)TICK_NS || (int64_t)(now - used) >= (int64_t)LINGER_NS;
 }
 

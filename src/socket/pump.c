@@ -76,7 +76,8 @@ static void schedule(struct socket *socket, uint64_t now)
     (void)pthread_mutex_unlock(process_sched_lock());
 }
 
-static void send_output(struct socket *socket, uint64_t now)
+/* Returns whether that was all for now. */
+static bool send_output(struct socket *socket, uint64_t now)
 {
     struct base_packet packets[OUTPUT_BATCH];
     struct base_backlog backlog = {0};
@@ -91,14 +92,15 @@ static void send_output(struct socket *socket, uint64_t now)
             wire_backlog(socket->wire, now, &backlog);
         count = homa_engine_output(socket->engine, now, &backlog, packets, OUTPUT_BATCH);
         if (count == 0)
-            return;
+            return true;
         sent = (size_t)wire_send(socket->wire, now, packets, count);
         if (sent < count) {
             homa_engine_unsend(socket->engine, packets, sent, count);
             socket->is_output_blocked = true;
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 static void free_released(struct socket *socket)
@@ -124,16 +126,20 @@ static void heed_wire(struct socket *socket)
 
 void pump_output(struct socket *socket, uint64_t now)
 {
+    bool is_all = false;
+
     if (homa_engine_wants_schedule(socket->engine))
         schedule(socket, now);
-    send_output(socket, now);
+    is_all = send_output(socket, now);
     /* What the wire could not send at all has become news for the engine. */
-    if (take_errors(socket, now)) {
-        send_output(socket, now);
-    }
+    if (take_errors(socket, now))
+        is_all = send_output(socket, now);
     free_released(socket);
-    socket->deadline = homa_engine_deadline(socket->engine);
+    socket->deadline = is_all ? homa_engine_deadline(socket->engine) : now;
     heed_wire(socket);
+    /* Otherwise whoever is inside, or the progress thread's next look, learns of it. */
+    if (socket->progress.attention == ATTENTION_ARMED)
+        progress_deadline_changed(socket);
 }
 
 void pump_settle(struct socket *socket, const struct waiter *self)

@@ -90,21 +90,33 @@ static void token_put(struct socket *socket)
         socket->ready.tokens++;
 }
 
+/* Whether the progress thread has to make up for a token that is not there. */
+static void owe(struct socket *socket, bool is_owed)
+{
+    if (atomic_load_explicit(&socket->progress.is_token_owed, memory_order_relaxed) != is_owed)
+        atomic_store_explicit(&socket->progress.is_token_owed, is_owed, memory_order_relaxed);
+}
+
 static void update_in(struct socket *socket, bool is_late_allowed)
 {
     uint32_t shared = socket_shared_ready(socket);
     uint64_t sequence = 0;
 
-    if (shared == 0 || socket->is_shut || shared <= wait_takers(socket)) {
+    if (shared == 0 || socket->is_shut || shared <= socket->shared_wanted) {
         if (socket->ready.tokens > 0)
             tokens_clear(socket);
+        owe(socket, false);
+        return;
+    }
+    if (socket->ready.tokens == 0 && is_late_allowed) {
+        owe(socket, true);
         return;
     }
     sequence = homa_engine_ready_sequence(socket->engine);
-    if (socket->ready.tokens == 0 ? is_late_allowed
-                                  : !socket->ready.is_taken || sequence == socket->ready.seen)
+    if (socket->ready.tokens > 0 && (!socket->ready.is_taken || sequence == socket->ready.seen))
         return;
     token_put(socket);
+    owe(socket, false);
     socket->ready.seen = sequence;
     socket->ready.is_taken = false;
 }
@@ -142,7 +154,10 @@ static void update(struct socket *socket, bool is_late_allowed)
 
 void ready_update(struct socket *socket)
 {
-    update(socket, socket->habit == HABIT_INSIDE);
+    const struct waiter *leader = socket->leader;
+    bool is_taker_near = leader == NULL || leader->kind == WAIT_SHARED || leader->kind == WAIT_POLL;
+
+    update(socket, socket->habit == HABIT_INSIDE && is_taker_near);
 }
 
 void ready_update_now(struct socket *socket)

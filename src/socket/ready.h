@@ -31,8 +31,9 @@ int ready_open(int type_flags, int *descriptor, int *our_end, uint64_t *cookie);
 
 /*
  * Makes the pair say what is true now. Messages that waiting threads will take are not shown. If
- * the application waits for messages inside the socket's calls, one more is not shown either: it is
- * likely to be taken in a moment, and if not, the progress thread finds it at its next look.
+ * the application waits for shared messages inside the socket's calls, those beyond are not shown
+ * either: they are likely to be taken in a moment, and what is not, the progress thread shows at
+ * its next look.
  */
 void ready_update(struct socket *socket);
 

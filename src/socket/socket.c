@@ -34,6 +34,9 @@
 /* Before the wire has said how much fits: every path carries this. */
 #define PACKET_BYTES 1200u
 
+/* How often to try for the lock before sleeping: a few microseconds. */
+#define LOCK_TURNS 100
+
 /* How often the one that spins lets another thread go first, at most in a row. */
 #define LET_OTHERS_TURNS 100
 
@@ -46,10 +49,18 @@ const char *msv_version(void)
 
 void socket_lock(struct socket *socket)
 {
-    if (pthread_mutex_trylock(&socket->lock) == 0)
+    int result = pthread_mutex_trylock(&socket->lock);
+
+    if (result == 0)
         return;
     (void)atomic_fetch_add_explicit(&socket->contenders, 1, memory_order_relaxed);
-    (void)pthread_mutex_lock(&socket->lock);
+    /* Whoever has it gives it back in a moment, and one who spins with it sees us at once. */
+    for (int turn = 0; result != 0 && turn < LOCK_TURNS && process_cpus() > 1; turn++) {
+        spin_pause();
+        result = pthread_mutex_trylock(&socket->lock);
+    }
+    if (result != 0)
+        (void)pthread_mutex_lock(&socket->lock);
     (void)atomic_fetch_sub_explicit(&socket->contenders, 1, memory_order_relaxed);
 }
 

@@ -49,11 +49,13 @@ enum habit {
 struct progress_entry {
     TAILQ_ENTRY(socket) link;
     enum attention attention;
-    bool is_watched;             /* in the progress thread's lists */
-    bool is_out_armed;           /* armed for writability too */
-    uint64_t due_at;             /* ns: when it wants to be looked at, CLOCK_NEVER = not */
-    _Atomic uint64_t last_use;   /* ns: of the last call; any thread may read */
-    _Atomic uint64_t last_input; /* ns: when the wire was last read; any thread may read */
+    bool is_watched;   /* in the progress thread's lists */
+    bool is_out_armed; /* armed for writability too */
+    uint64_t due_at;   /* ns: when it wants to be looked at, CLOCK_NEVER = not */
+    /* Any thread may read these. */
+    _Atomic bool is_token_owed;  /* a message waits that the descriptor does not show yet */
+    _Atomic uint64_t last_use;   /* ns: of the last call */
+    _Atomic uint64_t last_input; /* ns: when the wire was last read */
 };
 
 struct socket {
@@ -87,7 +89,8 @@ struct socket {
     uint64_t ready_seen;    /* the engine's ready sequence as of the last wait_settle */
 
     TAILQ_HEAD(, waiter) waiters; /* oldest first */
-    uint32_t room_wanted;         /* how many of them wait for send memory */
+    uint32_t room_wanted;         /* how many of them wait for send memory, */
+    uint32_t shared_wanted;       /* and how many for any shared message */
     struct waiter *leader;        /* the one of them that reads the wire, or NULL */
     uint64_t left_at;             /* ns: when the place became free; 0 = known already */
     uint64_t absence_ns;          /* how long it usually stays so */

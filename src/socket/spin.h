@@ -25,6 +25,16 @@ uint64_t spin_budget(struct spin *spin, uint32_t ceiling_us);
  */
 void spin_learn(struct spin *spin, uint64_t waited_ns, bool was_disturbed);
 
+/* Tells the CPU that this is a loop of waiting. */
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* CPUs that this process may use. */
 unsigned spin_cpus(void);
 

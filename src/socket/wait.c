@@ -129,28 +129,6 @@ void wait_call_all(struct socket *socket)
     }
 }
 
-uint32_t wait_takers(const struct socket *socket)
-{
-    const struct waiter *waiter = NULL;
-    uint32_t takers = 0;
-
-    TAILQ_FOREACH(waiter, &socket->waiters, link)
-        takers += waiter->kind == WAIT_SHARED;
-    return takers;
-}
-
-/* A thread comes to wait, or is called to: so long the place was free. */
-static void learn_absence(struct socket *socket, uint64_t now)
-{
-    uint64_t absence = 0;
-
-    if (socket->left_at == 0)
-        return;
-    absence = now - socket->left_at < ABSENCE_MAX_NS ? now - socket->left_at : ABSENCE_MAX_NS;
-    socket->absence_ns = socket->absence_ns - socket->absence_ns / 4 + absence / 4;
-    socket->left_at = 0;
-}
-
 /* Sees to it that somebody reads, if anybody waits. */
 static void pass_lead(struct socket *socket)
 {
@@ -165,6 +143,18 @@ static void pass_lead(struct socket *socket)
     waiter = TAILQ_FIRST(&socket->waiters);
     if (waiter != NULL)
         call_waiter(socket, waiter);
+}
+
+/* A thread comes to wait, or is called to: so long the place was free. */
+static void learn_absence(struct socket *socket, uint64_t now)
+{
+    uint64_t absence = 0;
+
+    if (socket->left_at == 0)
+        return;
+    absence = now - socket->left_at < ABSENCE_MAX_NS ? now - socket->left_at : ABSENCE_MAX_NS;
+    socket->absence_ns = socket->absence_ns - socket->absence_ns / 4 + absence / 4;
+    socket->left_at = 0;
 }
 
 void wait_end_vacancy(struct socket *socket, uint64_t now)
@@ -186,6 +176,7 @@ void wait_begin(struct waiter *waiter, struct call *call, enum wait_kind kind, u
     learn_absence(socket, call->now);
     TAILQ_INSERT_TAIL(&socket->waiters, waiter, link);
     socket->room_wanted += kind == WAIT_ROOM;
+    socket->shared_wanted += kind == WAIT_SHARED;
     /* The waiter may lead: the progress thread must not read beside it. */
     if (socket->progress.attention != ATTENTION_ACTIVE)
         progress_attend(socket, call->now);
@@ -198,6 +189,7 @@ void wait_leave(struct waiter *waiter)
 
     TAILQ_REMOVE(&socket->waiters, waiter, link);
     socket->room_wanted -= waiter->kind == WAIT_ROOM;
+    socket->shared_wanted -= waiter->kind == WAIT_SHARED;
     if (socket->leader == waiter)
         socket->leader = NULL;
     (void)sem_destroy(&waiter->called);

@@ -64,9 +64,6 @@ void wait_end_vacancy(struct socket *socket, uint64_t now);
 /* Calls everybody: the socket is over, or its wire is another. */
 void wait_call_all(struct socket *socket);
 
-/* Waiting threads that will take a shared message. */
-uint32_t wait_takers(const struct socket *socket);
-
 /* For msv_poll, which sleeps on several sockets at once: */
 
 /* Makes the waiter the leader if there is none; returns whether it leads. */

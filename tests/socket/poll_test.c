@@ -457,6 +457,64 @@ static void a_poller_serves_those_who_wait_for_private_responses(void **state)
     assert_int_equal(revents, POLLIN);
 }
 
+struct private_wait {
+    uint64_t id;
+    struct incoming response;
+};
+
+static void *private_main(void *context)
+{
+    struct private_wait *wait = context;
+
+    (void)endpoint_try_receive(&client, wait->id, 0, &wait->response);
+    return NULL;
+}
+
+/* The thread that reads the wire has no use for what comes. */
+static void a_shared_response_shows_while_a_thread_waits_for_a_private_one(void **state)
+{
+    struct private_wait wait = {0};
+    struct incoming request;
+    struct incoming other;
+    struct incoming response;
+    pthread_t thread;
+
+    (void)state;
+    wait.id = endpoint_request_private(&client, &server, bytes, 10);
+    endpoint_receive(&server, 0, &request);
+    assert_int_equal(pthread_create(&thread, NULL, private_main, &wait), 0);
+    for (uint64_t i = 1; i < 20; i++) {
+        (void)endpoint_request(&client, &server, bytes, 20, i);
+        endpoint_receive(&server, 0, &other);
+        endpoint_reply(&server, &other, bytes, 20);
+        assert_int_equal(test_poll(client.fd, POLLIN, LOST_MS), POLLIN);
+        assert_int_equal(endpoint_try_receive(&client, 0, MSG_DONTWAIT, &response), 20);
+        assert_int_equal(response.args.completion_cookie, i);
+    }
+    endpoint_reply(&server, &request, bytes, 3);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(wait.response.length, 3);
+}
+
+/* Who waits in recvmsg is expected to come back; when it does not, the rest shows all the same. */
+static void what_a_receiver_leaves_behind_shows_in_plain_poll(void **state)
+{
+    struct incoming request;
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        for (uint64_t j = 0; j < 3; j++)
+            send_request(j);
+        endpoint_receive(&server, 0, &request);
+        assert_int_equal(test_poll(server.fd, POLLIN, LOST_MS), POLLIN);
+        for (unsigned j = 0; j < 2; j++) {
+            assert_int_equal(test_poll(server.fd, POLLIN, LOST_MS), POLLIN);
+            take_request();
+        }
+        assert_int_equal(test_poll(server.fd, POLLIN, 0), 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
 
 int main(void)
@@ -480,6 +538,8 @@ int main(void)
         TEST(msv_poll_is_interrupted_by_signals_and_times_out),
         TEST(close_and_shutdown_get_msv_poll_out),
         TEST(a_cancelled_poller_leaves_no_trace),
+        TEST(a_shared_response_shows_while_a_thread_waits_for_a_private_one),
+        TEST(what_a_receiver_leaves_behind_shows_in_plain_poll),
         TEST(a_poller_serves_those_who_wait_for_private_responses),
     };
 
