@@ -343,7 +343,6 @@ static void output(struct fuzz *fuzz)
                                    .bytes_per_second = pick_number(fuzz)};
     uint8_t bits = base_read_u8(&fuzz->in);
     size_t count = homa_engine_output(fuzz->engine, fuzz->now, &backlog, packets, bits % BATCH + 1);
-    size_t sent = count;
     volatile uint8_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -353,7 +352,8 @@ static void output(struct fuzz *fuzz)
                             packets[i].payload[packets[i].payload_length - 1]);
     }
     if (bits >= 128) {
-        sent = count * (bits & 3) / 4;
+        size_t sent = count * (bits & 3) / 4;
+
         homa_engine_unsend(fuzz->engine, packets, sent, count);
     }
 }

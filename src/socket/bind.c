@@ -87,7 +87,7 @@ static int fail_open(struct socket *socket, const struct base_address *at, int e
 
 static int bind_to(struct socket *socket, const struct sockaddr *address, socklen_t length)
 {
-    struct base_address at;
+    struct base_address at = {.port = 0};
     struct wire *wire = NULL;
     bool is_movable = true;
     int result = check_address(socket, address, length, &at);

@@ -74,7 +74,8 @@ static void keep(struct options *options, int name, const void *value, socklen_t
         kept = &options->kept[options->kept_count++]; /* there is a place for each wire option */
     kept->name = name;
     kept->length = length < OPTIONS_KEPT_BYTES ? length : OPTIONS_KEPT_BYTES;
-    memcpy(kept->value, value, kept->length);
+    if (value != NULL)
+        memcpy(kept->value, value, kept->length);
 }
 
 _Static_assert(sizeof(wire_options) / sizeof(wire_options[0]) <= OPTIONS_KEPT_MAX,

@@ -28,7 +28,7 @@
 #define LINGER_NS    (10 * CLOCK_NS_PER_MS) /* active for so long after the last call */
 #define PAUSE_NS     (10 * CLOCK_NS_PER_US)
 #define EVENTS_BATCH 64
-#define STACK_BYTES  (256 * 1024)
+#define STACK_BYTES  ((size_t)256 * 1024)
 
 /* What an epoll event is about: the slot's address, whose low bits are free. */
 #define EVENT_TIMER  0u

@@ -252,7 +252,7 @@ static ssize_t receive(struct call *call, struct msghdr *message, const struct p
 {
     struct socket *socket = call->socket;
     struct homa_recvmsg_args *args = NULL;
-    struct homa_message found;
+    struct homa_message found = {.id = 0};
     uint64_t id = 0;
     ssize_t result = check(socket, message);
 
