@@ -89,7 +89,12 @@ static void call_satisfied(struct socket *socket, const struct waiter *self)
     uint32_t shared = socket_shared_ready(socket);
     struct waiter *waiter = NULL;
 
+    /* The one that runs takes its message before any other can. */
+    if (self != NULL && self->kind == WAIT_SHARED && shared > 0)
+        shared--;
     TAILQ_FOREACH(waiter, &socket->waiters, link) {
+        if (waiter == self)
+            continue;
         if (waiter->kind == WAIT_SHARED && !is_over(socket)) {
             if (shared == 0)
                 continue;
@@ -97,7 +102,7 @@ static void call_satisfied(struct socket *socket, const struct waiter *self)
         } else if (!is_satisfied(socket, waiter)) {
             continue;
         }
-        if (waiter != self && !waiter->is_called)
+        if (!waiter->is_called)
             call_waiter(socket, waiter);
     }
 }
