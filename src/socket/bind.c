@@ -79,6 +79,10 @@ static int fail_open(struct socket *socket, const struct base_address *at, int e
                              at->port);
     case EADDRNOTAVAIL:
         return sentence_fail(socket, error, "bind: this host does not have that address");
+    case EINVAL:
+        return sentence_fail(socket, error,
+                             "bind: the address does not fit; a link-local one needs its "
+                             "sin6_scope_id");
     default:
         return sentence_fail(socket, error, "bind: cannot open port %u: %s", at->port,
                              strerror(error));
@@ -99,18 +103,18 @@ static int bind_to(struct socket *socket, const struct sockaddr *address, sockle
         socket->family == AF_INET)
         at.remote = (struct base_ip){{0}};
     if (at.port == wire_port(socket->wire)) {
-        if (base_ip_equal(&at.remote, &socket->local) && at.scope == socket->scope)
-            return 0;
-        return sentence_fail(socket, EINVAL,
-                             "bind: the socket has port %u already, with another address", at.port);
+        /* One's own port again is no change (the address stays as it is). */
+        homa_engine_set_server(socket->engine, true);
+        return 0;
     }
     homa_engine_view(socket->engine, see_movable, &is_movable);
     if (!is_movable)
         return sentence_fail(socket, EBUSY,
                              "bind: RPCs are outstanding on port %u and would be lost",
                              wire_port(socket->wire));
+    sentence_clear();
     result = socket_open_wire(socket, &at.remote, at.scope, at.port, &wire);
-    if (result == -EINVAL) /* a wrong MISSIVE_CHAOS has said so already */
+    if (result == -EINVAL && sentence_is_new()) /* a wrong MISSIVE_CHAOS has said so already */
         return result;
     if (result != 0)
         return fail_open(socket, &at, -result);

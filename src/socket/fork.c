@@ -222,6 +222,8 @@ static bool take_record(struct socket *socket)
 {
     pid_t owner = atomic_load(socket->fork_owner);
 
+    if (owner == getpid())
+        return true; /* taken before, by a call that failed afterwards */
     if (owner != 0 && is_alive(owner))
         return false;
     return atomic_compare_exchange_strong(socket->fork_owner, &owner, getpid());

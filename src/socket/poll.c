@@ -103,6 +103,18 @@ static void watch_end(struct watch *watch)
 
 /* ---- all of them ---- */
 
+/* Whether this process owns the socket, now at the latest. */
+static bool is_owned(struct socket *socket)
+{
+    bool is_owned = true;
+
+    socket_lock(socket);
+    if (!socket->is_closed && fork_is_foreign(socket))
+        is_owned = fork_claim(socket) == 0;
+    socket_unlock(socket);
+    return is_owned;
+}
+
 /* Finds our sockets among the descriptors. A socket of another process is polled as it is. */
 static void find_sockets(struct polling *polling)
 {
@@ -112,7 +124,7 @@ static void find_sockets(struct polling *polling)
         polling->descriptors[i].revents = 0;
         if (socket == NULL)
             continue;
-        if (fork_is_foreign(socket)) {
+        if (!is_owned(socket)) {
             table_put(socket->slot);
             continue;
         }
@@ -154,6 +166,9 @@ static uint64_t fall_asleep(struct polling *polling)
                 entry[0].events |= POLLOUT;
             entry[1] = (struct pollfd){.fd = socket->wake_descriptor, .events = POLLIN};
         }
+        /* Another thread may have taken in packets since this one looked. */
+        if ((state_of(socket) & (watch->asked->events | POLLNVAL)) != 0)
+            until = 0;
         socket_unlock(socket);
     }
     return until;
@@ -186,8 +201,25 @@ static void polling_end(void *context)
     free(polling->set);
 }
 
+/* Polls, without waiting, what is not watched: our sockets must not hide the others. */
+static void look_at_others(struct polling *polling)
+{
+    for (nfds_t i = 0; i < polling->count; i++)
+        polling->set[i] = (struct pollfd){.fd = polling->descriptors[i].fd,
+                                          .events = polling->descriptors[i].events};
+    for (size_t i = 0; i < polling->watch_count; i++)
+        polling->set[polling->watches[i].asked - polling->descriptors].fd = -1;
+    if (poll(polling->set, polling->count, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < polling->count; i++)
+        polling->descriptors[i].revents =
+            (short)(polling->descriptors[i].revents | polling->set[i].revents);
+}
+
 static int wait_for_any(struct polling *polling)
 {
+    if (count_ready(polling) > 0 && polling->count > polling->watch_count)
+        look_at_others(polling);
     for (;;) {
         int ready = count_ready(polling);
         int result = 0;

@@ -328,10 +328,13 @@ static int receive_more(struct call *call, struct mmsghdr *messages, unsigned co
                         uint64_t until)
 {
     struct deferred *deferred = &call->socket->deferred;
+    int cancel_state = call->cancel_state;
     unsigned done = 1;
 
     if ((flags & MSG_WAITFORONE) != 0)
         flags |= MSG_DONTWAIT;
+    /* A thread that is cancelled now would take what has come with it. */
+    call->cancel_state = PTHREAD_CANCEL_DISABLE;
     while (done < count && !call->socket->is_closed && call->now < until) {
         struct patience patience = patience_of(call, flags);
         ssize_t result = 0;
@@ -346,6 +349,7 @@ static int receive_more(struct call *call, struct mmsghdr *messages, unsigned co
         messages[done++].msg_len = (unsigned)result;
         call->now = clock_now();
     }
+    call->cancel_state = cancel_state;
     return (int)done;
 }
 

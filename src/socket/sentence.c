@@ -46,6 +46,16 @@ int sentence_pass(int error, const char *text)
     return -error;
 }
 
+void sentence_clear(void)
+{
+    sentence = "";
+}
+
+bool sentence_is_new(void)
+{
+    return sentence[0] != '\0';
+}
+
 const char *sentence_last(int fd)
 {
     return fd == -1 || fd == sentence_fd ? sentence : "";

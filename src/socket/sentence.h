@@ -5,6 +5,8 @@
 #ifndef SOCKET_SENTENCE_H
 #define SOCKET_SENTENCE_H
 
+#include <stdbool.h>
+
 struct socket;
 
 /* Bytes of a sentence with its final zero: what HOMAIOCINFO's error_msg holds in header version 16.
@@ -24,6 +26,10 @@ int sentence_fail(struct socket *socket, int error, const char *format, ...)
  * nothing is formatted, and `text` must live for ever.
  */
 int sentence_pass(int error, const char *text);
+
+/* Forgets the thread's sentence; whether there has been one since. */
+void sentence_clear(void);
+bool sentence_is_new(void);
 
 /* Which descriptor the thread's present call is about. */
 void sentence_about(int fd);

@@ -317,6 +317,9 @@ void socket_close(struct socket *socket, bool is_descriptor_gone)
     dismantle(socket);
     socket->is_closed = true;
     wait_call_all(socket);
+    /* For threads that poll the descriptor. A child that inherited it has a use for it yet. */
+    if (socket->fork_owner == NULL)
+        (void)shutdown(socket->our_end, SHUT_RDWR);
     socket_unlock(socket);
     if (!is_descriptor_gone)
         (void)close(socket->descriptor);

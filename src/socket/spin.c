@@ -1,13 +1,15 @@
 /*
- * The rules of spinning, with numbers from measurements on 2-CPU virtual machines:
+ * The rules, with numbers from measurements on 2-CPU virtual machines:
  *
- *   - The estimate follows what waits took, a quarter of the way each time, so that a few answers
- *     are enough to change one's mind in either direction.
- *   - A wait that slept took a wake-up longer than it would have taken spinning: two peers that
- *     answer each other in 5 µs measure 60-100 µs as long as both sleep. So estimates up to
- *     PAYS_NS are worth a spin; if both sides try it, the estimates fall to what they really are.
- *   - A spin that lost its CPU was in somebody's way, perhaps of the very peer that it waits for.
- *     After that, nobody spins here for a while.
+ *   - An average moves a quarter of the way to each new wait, so that a few answers are enough to
+ *     change one's mind; but a wait counts at most four times as long as the average before it, so
+ *     that one pause is not enough.
+ *   - Two peers that answer each other in 5 µs measure 60-100 µs as long as both sleep, about 40 as
+ *     soon as one of them spins, and 6 when both do. So waits of up to PAYS_NS are worth a trial,
+ *     and each side finds that spinning takes less, whatever the other does.
+ *   - If the peer needs the CPU that the spin takes, the trial shows the opposite.
+ *   - The spin lasts twice as long as waits with a spin take: one that ends shortly before the
+ *     message comes is the worst of both.
  */
 #include "socket/spin.h"
 
@@ -17,44 +19,68 @@
 #include <sched.h>
 #include <unistd.h>
 
-#define PAYS_NS       (100 * CLOCK_NS_PER_US)
+#define PAYS_NS       (150 * CLOCK_NS_PER_US)
 #define BUDGET_MIN_NS (20 * CLOCK_NS_PER_US)
-#define WAITED_MAX_NS (4 * PAYS_NS) /* a pause says that there was one, not that more will come */
-#define HOLDOFF_WAITS 64u
+#define BUDGET_MAX_NS (200 * CLOCK_NS_PER_US)
+#define WAITED_MAX_NS (400 * CLOCK_NS_PER_US)
+
+/* Every so many waits, the other way is tried again. */
+#define TRIAL_WAITS 32u
+
+static bool is_spin_better(const struct spin *spin)
+{
+    return spin->spun_ns != 0 && spin->spun_ns < PAYS_NS &&
+           (spin->slept_ns == 0 || spin->spun_ns < spin->slept_ns - spin->slept_ns / 8);
+}
+
+/* Whether the present wait is for trying what seems worse. */
+static bool is_trial(const struct spin *spin, bool is_better)
+{
+    if (is_better)
+        return spin->waits % TRIAL_WAITS == 0;
+    /* What takes long asleep takes long awake. */
+    if (spin->slept_ns == 0 || spin->slept_ns > PAYS_NS)
+        return false;
+    return spin->spun_ns == 0 || spin->waits % TRIAL_WAITS == 0;
+}
 
 uint64_t spin_budget(struct spin *spin, uint32_t ceiling_us)
 {
-    uint64_t budget = 2 * spin->estimate_ns;
-    uint64_t ceiling = ceiling_us == HOMA_POLL_AUTO ? 2 * PAYS_NS : ceiling_us * CLOCK_NS_PER_US;
+    bool is_better = is_spin_better(spin);
+    uint64_t budget = 2 * spin->spun_ns;
 
-    if (ceiling == 0)
+    spin->waits++;
+    spin->has_spun = ceiling_us != 0 && is_better != is_trial(spin, is_better);
+    if (!spin->has_spun)
         return 0;
-    if (spin->holdoff > 0) {
-        spin->holdoff--;
-        return 0;
-    }
-    /* A program that sets the knob wants its spin, whatever has been learnt. */
-    if (ceiling_us != HOMA_POLL_AUTO)
-        return ceiling;
-    if (spin->estimate_ns == 0 || spin->estimate_ns > PAYS_NS)
-        return 0;
-    return budget < BUDGET_MIN_NS ? BUDGET_MIN_NS : budget;
+    /* A trial must have the time to show something. */
+    if (!is_better)
+        budget = BUDGET_MAX_NS;
+    if (budget < BUDGET_MIN_NS)
+        budget = BUDGET_MIN_NS;
+    if (budget > BUDGET_MAX_NS)
+        budget = BUDGET_MAX_NS;
+    if (ceiling_us != HOMA_POLL_AUTO && budget > ceiling_us * CLOCK_NS_PER_US)
+        budget = ceiling_us * CLOCK_NS_PER_US;
+    return budget;
 }
 
-void spin_learn(struct spin *spin, uint64_t waited_ns, bool was_disturbed)
+void spin_learn(struct spin *spin, uint64_t waited_ns)
 {
+    uint64_t *average = spin->has_spun ? &spin->spun_ns : &spin->slept_ns;
+
     if (waited_ns == 0)
         waited_ns = 1;
+    if (*average != 0 && waited_ns > 4 * *average && waited_ns > BUDGET_MIN_NS)
+        waited_ns = 4 * *average > BUDGET_MIN_NS ? 4 * *average : BUDGET_MIN_NS;
     if (waited_ns > WAITED_MAX_NS)
         waited_ns = WAITED_MAX_NS;
-    if (spin->estimate_ns == 0)
-        spin->estimate_ns = waited_ns;
-    else if (waited_ns > spin->estimate_ns)
-        spin->estimate_ns += (waited_ns - spin->estimate_ns + 3) / 4;
+    if (*average == 0)
+        *average = waited_ns;
+    else if (waited_ns > *average)
+        *average += (waited_ns - *average + 3) / 4;
     else
-        spin->estimate_ns -= (spin->estimate_ns - waited_ns) / 4;
-    if (was_disturbed)
-        spin->holdoff = HOLDOFF_WAITS;
+        *average -= (*average - waited_ns) / 4;
 }
 
 unsigned spin_cpus(void)

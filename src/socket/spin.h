@@ -1,8 +1,9 @@
 /*
  * Whether a thread that waits should spin before it sleeps. A wake-up on another CPU costs 20-60
- * µs, so spinning pays when what is waited for usually comes within about that time; a spin that
- * ends just before it comes is the worst of both. So each socket keeps an estimate of how long its
- * waits take, spins for twice that, or not at all. Pure but for spin_cpus().
+ * µs, so spinning pays when what is waited for usually comes within about that time, and when the
+ * CPU that it takes is not needed by the one who is to answer. Both are found out by trying: each
+ * socket knows how long its waits take with a spin and without, and does what takes less. Pure but
+ * for spin_cpus().
  */
 #ifndef SOCKET_SPIN_H
 #define SOCKET_SPIN_H
@@ -10,20 +11,22 @@
 #include <stdint.h>
 #include <stdbool.h>
 
+/* Averages over the waits of a socket. 0 = no idea yet. */
 struct spin {
-    uint64_t estimate_ns; /* how long a wait takes; 0 = no idea yet */
-    uint32_t holdoff;     /* waits to sit out, because the CPU was wanted by others */
+    uint64_t spun_ns;  /* with a spin, even if it ended asleep */
+    uint64_t slept_ns; /* asleep at once */
+    uint32_t waits;    /* so far */
+    bool has_spun;     /* in the present wait */
 };
 
 /*
- * How long to spin now, in ns; 0 = sleep at once. ceiling_us: the poll_usecs knob (HOMA_POLL_AUTO =
- * as the estimate says; 0 = never).
+ * How long to spin in the wait that begins, in ns; 0 = sleep at once. ceiling_us: the poll_usecs
+ * knob (HOMA_POLL_AUTO = as it seems best; 0 = never).
  */
 uint64_t spin_budget(struct spin *spin, uint32_t ceiling_us);
 
-/* What became of a wait: it took that long in all; was_disturbed: the spin lost its CPU meanwhile.
- */
-void spin_learn(struct spin *spin, uint64_t waited_ns, bool was_disturbed);
+/* The wait is over; it took so long in all. */
+void spin_learn(struct spin *spin, uint64_t waited_ns);
 
 /* Tells the CPU that this is a loop of waiting. */
 static inline void spin_pause(void)

@@ -31,9 +31,6 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
-/* A spin's two looks at the wire lay this far apart: it was not running in between. */
-#define DISTURBED_NS (100 * CLOCK_NS_PER_US)
-
 /* ppoll may be late by 50 µs: do not sleep for less than a part of that. */
 #define SLEEP_MIN_NS (10 * CLOCK_NS_PER_US)
 
@@ -138,16 +135,19 @@ void wait_call_all(struct socket *socket)
 static void pass_lead(struct socket *socket)
 {
     struct waiter *waiter = NULL;
+    struct waiter *first = NULL;
 
     if (socket->leader != NULL)
         return;
+    /* One that polls does not sleep on its semaphore: it cannot be called to lead. */
     TAILQ_FOREACH(waiter, &socket->waiters, link) {
-        if (waiter->is_called)
+        if (waiter->kind != WAIT_POLL && waiter->is_called)
             return;
+        if (waiter->kind != WAIT_POLL && first == NULL)
+            first = waiter;
     }
-    waiter = TAILQ_FIRST(&socket->waiters);
-    if (waiter != NULL)
-        call_waiter(socket, waiter);
+    if (first != NULL)
+        call_waiter(socket, first);
 }
 
 /* A thread comes to wait, or is called to: so long the place was free. */
@@ -249,9 +249,12 @@ static int sleep_called(struct waiter *waiter, const struct timespec *until)
     return result;
 }
 
+/* Under the lock under which the leader has just looked: what it was called for until now, it has
+ * seen. A call that was left standing would keep all later ones from it. */
 void wait_fall_asleep(struct socket *socket, uint64_t until)
 {
     socket->is_leader_asleep = true;
+    socket->leader->is_called = false;
     socket->leader_until = until;
 }
 
@@ -315,12 +318,10 @@ static int lead_asleep(struct waiter *waiter, uint64_t until, int wake_descripto
 /* ---- leading ---- */
 
 /* Reads the wire again and again for so long. Returns whether the waiter is satisfied. */
-static bool lead_spinning(struct waiter *waiter, uint64_t budget_ns, uint64_t until,
-                          bool *was_disturbed)
+static bool lead_spinning(struct waiter *waiter, uint64_t budget_ns, uint64_t until)
 {
     struct socket *socket = waiter->call->socket;
     uint64_t start = clock_now();
-    uint64_t last = start;
     bool is_done = false;
 
     for (;;) {
@@ -331,8 +332,6 @@ static bool lead_spinning(struct waiter *waiter, uint64_t budget_ns, uint64_t un
         if (is_done)
             break;
         now = clock_now();
-        *was_disturbed = *was_disturbed || now - last > DISTURBED_NS;
-        last = now;
         if (now - start > budget_ns || now >= until)
             break;
         if (pump(socket, now))
@@ -343,6 +342,9 @@ static bool lead_spinning(struct waiter *waiter, uint64_t budget_ns, uint64_t un
 
 bool wait_spin_begin(void)
 {
+    /* On a single CPU a spin keeps away the very thing it waits for. */
+    if (process_cpus() < 2)
+        return false;
     if (atomic_fetch_add_explicit(&spinners, 1, memory_order_relaxed) < process_cpus())
         return true;
     wait_spin_end();
@@ -354,7 +356,8 @@ void wait_spin_end(void)
     (void)atomic_fetch_sub_explicit(&spinners, 1, memory_order_relaxed);
 }
 
-static bool spin_first(struct waiter *waiter, uint64_t until, bool *was_disturbed)
+/* Spins, if that seems best. Returns whether the waiter is satisfied. */
+static bool spin_first(struct waiter *waiter, uint64_t until)
 {
     struct socket *socket = waiter->call->socket;
     uint64_t budget_ns = 0;
@@ -363,9 +366,13 @@ static bool spin_first(struct waiter *waiter, uint64_t until, bool *was_disturbe
     if (waiter->kind == WAIT_ROOM)
         return false;
     budget_ns = spin_budget(&socket->spin, homa_engine_knobs(socket->engine)->poll_usecs);
-    if (budget_ns == 0 || !wait_spin_begin())
+    if (budget_ns == 0)
         return false;
-    is_done = lead_spinning(waiter, budget_ns, until, was_disturbed);
+    if (!wait_spin_begin()) {
+        socket->spin.has_spun = false;
+        return false;
+    }
+    is_done = lead_spinning(waiter, budget_ns, until);
     wait_spin_end();
     return is_done;
 }
@@ -373,13 +380,17 @@ static bool spin_first(struct waiter *waiter, uint64_t until, bool *was_disturbe
 static int lead(struct waiter *waiter, uint64_t until, int wake_descriptor)
 {
     struct socket *socket = waiter->call->socket;
-    bool was_disturbed = false;
-    bool has_spun = false;
+    bool has_chosen = false; /* between spinning and sleeping */
     int result = 0;
 
     while (result == 0) {
-        uint64_t now = clock_now();
+        uint64_t now = 0;
 
+        /* Packets that keep coming must not keep others out. */
+        socket_let_others(socket);
+        if (is_over(socket))
+            break;
+        now = clock_now();
         if (pump(socket, now))
             pump_settle(socket, waiter);
         if (is_satisfied(socket, waiter))
@@ -388,17 +399,19 @@ static int lead(struct waiter *waiter, uint64_t until, int wake_descriptor)
             result = -EAGAIN;
             break;
         }
-        if (!has_spun && spin_first(waiter, until, &was_disturbed))
-            break;
-        has_spun = true;
+        if (!has_chosen) {
+            has_chosen = true;
+            if (spin_first(waiter, until))
+                break;
+        }
         if (is_over(socket))
             break;
         result = lead_asleep(waiter, until, wake_descriptor);
         if (is_over(socket))
             break;
     }
-    if (result == 0 && waiter->kind != WAIT_ROOM)
-        spin_learn(&socket->spin, clock_now() - waiter->began_at, was_disturbed);
+    if (result == 0 && has_chosen && waiter->kind != WAIT_ROOM)
+        spin_learn(&socket->spin, clock_now() - waiter->began_at);
     return result;
 }
 

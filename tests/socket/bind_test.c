@@ -201,7 +201,21 @@ static void bind_makes_a_server_and_its_own_port_can_be_bound_again(void **state
     assert_int_equal(server, 1);
     assert_int_equal(bind_one(&name), 0);
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
-    assert_failed(one.fd, bind_one(&name), EINVAL, "with another address");
+    assert_int_equal(bind_one(&name), 0);
+}
+
+static void a_link_local_address_without_its_interface_is_refused(void **state)
+{
+    struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_port = htons(5010)};
+    int fd = msv_socket(AF_INET6, SOCK_DGRAM, IPPROTO_HOMA);
+
+    (void)state;
+    name.sin6_addr.s6_addr[0] = 0xfe;
+    name.sin6_addr.s6_addr[1] = 0x80;
+    name.sin6_addr.s6_addr[15] = 1;
+    assert_failed(fd, msv_bind(fd, (struct sockaddr *)&name, sizeof(name)), EINVAL,
+                  "needs its sin6_scope_id");
+    assert_int_equal(msv_close(fd), 0);
 }
 
 static void an_address_restricts_the_socket_to_it(void **state)
@@ -316,6 +330,7 @@ int main(void)
         TEST(with_requests_to_be_answered_bind_is_refused),
         TEST(port_zero_is_success_and_changes_nothing),
         TEST(bind_makes_a_server_and_its_own_port_can_be_bound_again),
+        TEST(a_link_local_address_without_its_interface_is_refused),
         TEST(an_address_restricts_the_socket_to_it),
         TEST(a_wait_goes_on_at_the_new_port),
         TEST(a_thread_that_waits_already_gets_what_comes_to_the_new_port),

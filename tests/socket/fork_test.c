@@ -183,7 +183,8 @@ static void of_two_children_one_takes_the_socket_over(void **state)
     endpoint_open(&server, AF_INET, true);
 }
 
-/* A server that opens its socket, becomes a daemon, and serves; its pid comes over the pipe. */
+/* A server that opens its socket, becomes a daemon, and serves from an event loop, so that its
+ * first call is msv_poll; its pid comes over the pipe. */
 static int daemon_main(int from_parent, int to_parent)
 {
     struct incoming request;
@@ -199,6 +200,10 @@ static int daemon_main(int from_parent, int to_parent)
         return 1;
     self = getpid();
     do {
+        struct pollfd look = {.fd = server.fd, .events = POLLIN};
+
+        if (msv_poll(&look, 1, 10000) != 1)
+            return 1;
         endpoint_receive(&server, 0, &request);
         is_over = request.length == 3;
         endpoint_reply(&server, &request, &self, sizeof(self));
@@ -257,6 +262,35 @@ static void a_grandchild_takes_over_when_its_ancestors_are_gone(void **state)
 
     (void)state;
     child_start(&child, twice_forked_main);
+    child_receive(&child, &server, sizeof(server));
+    assert_int_equal(child_end(&child), 0);
+    endpoint_open(&client, AF_INET, false);
+    assert_int_not_equal(ask_who(), 0);
+    endpoint_close(&client);
+}
+
+/* As twice_forked_main, but its first call is msv_poll. */
+static int polling_daemon_main(int from_parent, int to_parent)
+{
+    endpoint_open(&server, AF_INET, false);
+    endpoint_bind(&server);
+    if (!pipe_send(to_parent, &server, sizeof(server)))
+        return 1;
+    if (fork() == 0) {
+        struct pollfd look = {.fd = server.fd, .events = POLLIN};
+
+        (void)close(from_parent);
+        _exit(msv_poll(&look, 1, 20000) == 1 ? serve_once() : 1);
+    }
+    return 0;
+}
+
+static void msv_poll_takes_a_socket_over_as_other_calls_do(void **state)
+{
+    struct child child;
+
+    (void)state;
+    child_start(&child, polling_daemon_main);
     child_receive(&child, &server, sizeof(server));
     assert_int_equal(child_end(&child), 0);
     endpoint_open(&client, AF_INET, false);
@@ -348,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_daemon_and_serve_just_works),
         cmocka_unit_test(a_grandchild_takes_over_when_its_ancestors_are_gone),
+        cmocka_unit_test(msv_poll_takes_a_socket_over_as_other_calls_do),
         TEST(a_childs_calls_are_refused_while_its_parent_has_the_socket),
         TEST(a_child_that_closes_its_copy_does_not_disturb_the_parent),
         TEST(a_child_can_have_sockets_of_its_own),

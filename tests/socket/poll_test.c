@@ -351,6 +351,69 @@ static void msv_poll_takes_other_descriptors_too(void **state)
     (void)close(pipe_fds[1]);
 }
 
+static void ready_sockets_do_not_hide_other_descriptors(void **state)
+{
+    int pipe_fds[2];
+    struct pollfd look[3] = {{.fd = client.fd, .events = POLLOUT},
+                             {.events = POLLIN},
+                             {.fd = 100000, .events = POLLIN}}; /* not open */
+
+    (void)state;
+    assert_int_equal(pipe(pipe_fds), 0);
+    look[1].fd = pipe_fds[0];
+    assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+    assert_int_equal(msv_poll(look, 3, -1), 3);
+    assert_int_equal(look[0].revents, POLLOUT);
+    assert_int_equal(look[1].revents, POLLIN);
+    assert_int_equal(look[2].revents, POLLNVAL);
+    (void)close(pipe_fds[0]);
+    (void)close(pipe_fds[1]);
+}
+
+static void msv_poll_tells_of_all_descriptors_that_are_ready(void **state)
+{
+    int pipe_fds[2];
+    struct pollfd look[3] = {{.fd = server.fd, .events = POLLIN | POLLOUT},
+                             {.events = POLLIN},
+                             {.fd = 1023456, .events = POLLIN}};
+
+    (void)state;
+    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+    look[1].fd = pipe_fds[0];
+    assert_int_equal(msv_poll(look, 3, -1), 3);
+    assert_int_equal(look[0].revents, POLLOUT);
+    assert_int_equal(look[1].revents, POLLIN);
+    assert_int_equal(look[2].revents, POLLNVAL);
+    (void)close(pipe_fds[0]);
+    (void)close(pipe_fds[1]);
+}
+
+/* A client that waits in plain poll only, until its habit is known; then its timers must still run.
+ */
+static void timers_run_for_a_socket_that_is_polled_from_outside(void **state)
+{
+    struct endpoint deaf;
+    struct incoming message;
+
+    (void)state;
+    for (uint64_t i = 0; i < 10; i++) {
+        send_request(i);
+        endpoint_receive(&server, 0, &message);
+        endpoint_reply(&server, &message, bytes, 1);
+        endpoint_give_back(&server, &message);
+        assert_int_equal(test_poll(client.fd, POLLIN, LOST_MS), POLLIN);
+        assert_int_equal(endpoint_try_receive(&client, 0, MSG_DONTWAIT, &message), 1);
+    }
+    endpoint_open(&deaf, AF_INET, false);
+    endpoint_knob(&client, "timeout_ticks=30");
+    (void)endpoint_request(&client, &deaf, bytes, 10, 0);
+    assert_int_equal(test_poll(client.fd, POLLIN, LOST_MS), POLLIN);
+    assert_int_equal(endpoint_try_receive(&client, 0, MSG_DONTWAIT, &message), -1);
+    assert_int_equal(message.error, ETIMEDOUT);
+    endpoint_close(&deaf);
+}
+
 static void what_msv_poll_told_shows_in_plain_poll_as_well(void **state)
 {
     struct pollfd look = {.fd = server.fd, .events = POLLIN};
@@ -534,6 +597,9 @@ int main(void)
         TEST(servers_in_msv_poll_lose_no_wakeup),
         TEST(msv_poll_without_sockets_of_ours_is_poll),
         TEST(msv_poll_takes_other_descriptors_too),
+        TEST(ready_sockets_do_not_hide_other_descriptors),
+        TEST(msv_poll_tells_of_all_descriptors_that_are_ready),
+        TEST(timers_run_for_a_socket_that_is_polled_from_outside),
         TEST(what_msv_poll_told_shows_in_plain_poll_as_well),
         TEST(msv_poll_is_interrupted_by_signals_and_times_out),
         TEST(close_and_shutdown_get_msv_poll_out),

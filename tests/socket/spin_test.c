@@ -8,13 +8,21 @@
 
 #define US 1000u
 
-static void learn(struct spin *spin, uint64_t waited_ns, int times)
+/* Waits, each of which takes so long with a spin and so long without; returns how many spun. */
+static int wait(struct spin *spin, uint64_t spun_ns, uint64_t slept_ns, int times)
 {
-    for (int i = 0; i < times; i++)
-        spin_learn(spin, waited_ns, false);
+    int spins = 0;
+
+    for (int i = 0; i < times; i++) {
+        bool is_spinning = spin_budget(spin, HOMA_POLL_AUTO) > 0;
+
+        spin_learn(spin, is_spinning ? spun_ns : slept_ns);
+        spins += is_spinning;
+    }
+    return spins;
 }
 
-static void without_an_idea_nobody_spins(void **state)
+static void the_first_wait_sleeps(void **state)
 {
     struct spin spin = {0};
 
@@ -27,8 +35,7 @@ static void nobody_spins_for_what_comes_seldom(void **state)
     struct spin spin = {0};
 
     (void)state;
-    learn(&spin, 300 * US, 5);
-    assert_int_equal(spin_budget(&spin, HOMA_POLL_AUTO), 0);
+    assert_int_equal(wait(&spin, 300 * US, 300 * US, 1000), 0);
 }
 
 static void zero_means_never(void **state)
@@ -36,43 +43,77 @@ static void zero_means_never(void **state)
     struct spin spin = {0};
 
     (void)state;
-    learn(&spin, 5 * US, 5);
-    assert_true(spin_budget(&spin, HOMA_POLL_AUTO) > 0);
-    assert_int_equal(spin_budget(&spin, 0), 0);
+    (void)wait(&spin, 5 * US, 60 * US, 20);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(spin_budget(&spin, 0), 0);
+        spin_learn(&spin, 60 * US);
+    }
 }
 
-static void after_a_disturbance_nobody_spins_for_a_while(void **state)
+static void who_gains_by_it_spins_nearly_always(void **state)
 {
     struct spin spin = {0};
-    unsigned waits = 0;
 
     (void)state;
-    learn(&spin, 5 * US, 5);
-    spin_learn(&spin, 5 * US, true);
-    while (spin_budget(&spin, HOMA_POLL_AUTO) == 0)
-        waits++;
-    assert_true(waits >= 10 && waits <= 1000);
+    assert_in_range(wait(&spin, 5 * US, 60 * US, 1000), 900, 999);
+}
+
+/* Two peers that sleep see each other's wake-ups in what they measure. */
+static void the_first_to_spin_gains_even_while_the_peer_sleeps(void **state)
+{
+    struct spin spin = {0};
+
+    (void)state;
+    assert_in_range(wait(&spin, 40 * US, 90 * US, 1000), 900, 999);
+}
+
+/* The peer needs the CPU: what takes 8 µs asleep takes a whole spin longer awake. */
+static void who_loses_by_it_sleeps_nearly_always(void **state)
+{
+    struct spin spin = {0};
+
+    (void)state;
+    assert_in_range(wait(&spin, 200 * US, 8 * US, 1000), 1, 100);
+}
+
+static void one_changes_ones_mind(void **state)
+{
+    struct spin spin = {0};
+
+    (void)state;
+    (void)wait(&spin, 200 * US, 8 * US, 1000);
+    assert_in_range(wait(&spin, 5 * US, 60 * US, 1000), 800, 999);
+    assert_in_range(wait(&spin, 200 * US, 8 * US, 1000), 1, 200);
 }
 
 static void the_spin_lasts_twice_as_long_as_waits_take(void **state)
 {
     struct spin spin = {0};
+    uint64_t budget = 0;
 
     (void)state;
-    learn(&spin, 40 * US, 20);
-    assert_in_range(spin_budget(&spin, HOMA_POLL_AUTO), 79 * US, 81 * US);
+    (void)wait(&spin, 40 * US, 90 * US, 100);
+    do {
+        budget = spin_budget(&spin, HOMA_POLL_AUTO);
+        spin_learn(&spin, budget > 0 ? 40 * US : 90 * US);
+    } while (budget == 0);
+    assert_in_range(budget, 79 * US, 81 * US);
 }
 
-/* Two peers that sleep see each other's wake-ups in what they measure; they must dare to spin. */
-static void waits_that_are_all_wakeup_are_worth_a_spin(void **state)
+static void a_number_is_a_ceiling(void **state)
 {
     struct spin spin = {0};
+    unsigned spins = 0;
 
     (void)state;
-    learn(&spin, 90 * US, 10);
-    assert_true(spin_budget(&spin, HOMA_POLL_AUTO) >= 90 * US);
-    learn(&spin, 4 * US, 10);
-    assert_true(spin_budget(&spin, HOMA_POLL_AUTO) <= 40 * US);
+    for (int i = 0; i < 100; i++) {
+        uint64_t budget = spin_budget(&spin, 30);
+
+        assert_true(budget <= 30 * US);
+        spin_learn(&spin, budget > 0 ? 20 * US : 60 * US);
+        spins += budget > 0;
+    }
+    assert_true(spins > 80);
 }
 
 static void one_pause_is_forgotten_after_a_few_quick_answers(void **state)
@@ -80,20 +121,9 @@ static void one_pause_is_forgotten_after_a_few_quick_answers(void **state)
     struct spin spin = {0};
 
     (void)state;
-    learn(&spin, 5 * US, 20);
-    learn(&spin, 3000000 * US, 1);
-    learn(&spin, 5 * US, 4);
-    assert_true(spin_budget(&spin, HOMA_POLL_AUTO) > 0);
-}
-
-static void a_knob_is_followed_whatever_has_been_learnt(void **state)
-{
-    struct spin spin = {0};
-
-    (void)state;
-    assert_int_equal(spin_budget(&spin, 50), 50 * US);
-    learn(&spin, 300 * US, 5);
-    assert_int_equal(spin_budget(&spin, 50), 50 * US);
+    (void)wait(&spin, 5 * US, 60 * US, 100);
+    (void)wait(&spin, 3000000 * US, 3000000 * US, 1);
+    assert_in_range(wait(&spin, 5 * US, 60 * US, 100), 60, 99);
 }
 
 static void this_process_has_a_cpu(void **state)
@@ -105,14 +135,16 @@ static void this_process_has_a_cpu(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_an_idea_nobody_spins),
+        cmocka_unit_test(the_first_wait_sleeps),
         cmocka_unit_test(nobody_spins_for_what_comes_seldom),
         cmocka_unit_test(zero_means_never),
-        cmocka_unit_test(after_a_disturbance_nobody_spins_for_a_while),
+        cmocka_unit_test(who_gains_by_it_spins_nearly_always),
+        cmocka_unit_test(the_first_to_spin_gains_even_while_the_peer_sleeps),
+        cmocka_unit_test(who_loses_by_it_sleeps_nearly_always),
+        cmocka_unit_test(one_changes_ones_mind),
         cmocka_unit_test(the_spin_lasts_twice_as_long_as_waits_take),
-        cmocka_unit_test(waits_that_are_all_wakeup_are_worth_a_spin),
+        cmocka_unit_test(a_number_is_a_ceiling),
         cmocka_unit_test(one_pause_is_forgotten_after_a_few_quick_answers),
-        cmocka_unit_test(a_knob_is_followed_whatever_has_been_learnt),
         cmocka_unit_test(this_process_has_a_cpu),
     };
 

@@ -105,6 +105,24 @@ static void close_gets_all_waiting_threads_out(void **state)
     }
 }
 
+/* The thread is called while it spins and finds nothing in it; later calls must reach it all the
+ * same. */
+static void a_call_for_nothing_does_not_deafen_the_thread(void **state)
+{
+    struct receiver receiver;
+
+    (void)state;
+    endpoint_knob(&server, "poll_usecs=20000");
+    receiver_start(&receiver, &server, 0);
+    (void)usleep(5000);
+    endpoint_bind(&server);
+    (void)usleep(50000); /* it has stopped spinning and sleeps */
+    assert_int_equal(msv_shutdown(server.fd, SHUT_RDWR), 0);
+    assert_int_equal(pthread_join(receiver.thread, NULL), 0);
+    assert_int_equal(receiver.incoming.length, -1);
+    assert_int_equal(receiver.incoming.error, ESHUTDOWN);
+}
+
 static void shutdown_gets_all_waiting_threads_out(void **state)
 {
     struct receiver receivers[4];
@@ -179,6 +197,31 @@ static void when_the_leader_leaves_another_takes_over(void **state)
     for (int i = 0; i < 4; i++) {
         receiver_join(&receivers[i]);
         assert_int_equal(receivers[i].incoming.length, 10);
+    }
+}
+
+/* A leader that is called while it spins must hear later calls as well. */
+static void a_spinning_leader_that_was_called_still_hears_shutdown(void **state)
+{
+    struct receiver receiver;
+
+    (void)state;
+    for (int round = 0; round < 5; round++) {
+        endpoint_close(&server);
+        endpoint_open(&server, AF_INET, true);
+        endpoint_knob(&server, "poll_usecs=50000");
+        /* So that it has learnt to spin. */
+        for (int i = 0; i < 20; i++) {
+            (void)endpoint_request(&client, &server, bytes, 1, 0);
+            serve(1, bytes, 1);
+        }
+        receiver_start(&receiver, &server, 0);
+        endpoint_knob(&server, "poll_usecs=50000");
+        if (round % 2 == 0)
+            let_fall_asleep();
+        assert_int_equal(msv_shutdown(server.fd, SHUT_RDWR), 0);
+        receiver_join(&receiver);
+        assert_int_equal(receiver.incoming.error, ESHUTDOWN);
     }
 }
 
@@ -437,9 +480,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(close_gets_all_waiting_threads_out),
+        TEST(a_call_for_nothing_does_not_deafen_the_thread),
         TEST(shutdown_gets_all_waiting_threads_out),
         TEST(private_waiters_among_shared_ones_get_their_own),
         TEST(when_the_leader_leaves_another_takes_over),
+        TEST(a_spinning_leader_that_was_called_still_hears_shutdown),
         TEST(a_signal_interrupts_leader_and_follower),
         TEST(eintr_writes_num_bpages),
         TEST(a_cancelled_leader_hands_over_and_leaves_no_trace),
