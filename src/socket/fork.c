@@ -185,9 +185,12 @@ static void in_child(void)
     for (struct table_slot *slot = table_slots(); slot != NULL; slot = slot->sibling) {
         if (slot->is_fork_held) {
             forget_threads(slot->socket);
+            /* The parent's messages are not ours to grant anything to. */
+            homa_engine_detach(slot->socket->engine);
             atomic_store(&slot->uses, 1);
         }
     }
+    wait_forget_spinners();
     unlock_all();
     for (struct table_slot *slot = table_slots(); slot != NULL; slot = slot->sibling) {
         bool is_closed = slot->is_fork_held && slot->socket->is_closed;
@@ -260,6 +263,9 @@ int fork_claim(struct socket *socket)
     if (result != 0)
         return sentence_fail(socket, -result, "cannot start looking after the socket: %s",
                              strerror(-result));
+    (void)pthread_mutex_lock(process_sched_lock());
+    homa_engine_attach(socket->engine, process_sched(), socket, wire_capacity(socket->wire) / 2);
+    (void)pthread_mutex_unlock(process_sched_lock());
     socket->fork_generation = fork_generation();
     (void)pump(socket, clock_now());
     pump_settle(socket, NULL);

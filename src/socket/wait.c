@@ -356,6 +356,11 @@ void wait_spin_end(void)
     (void)atomic_fetch_sub_explicit(&spinners, 1, memory_order_relaxed);
 }
 
+void wait_forget_spinners(void)
+{
+    atomic_store(&spinners, 0);
+}
+
 /* Spins, if that seems best. Returns whether the waiter is satisfied. */
 static bool spin_first(struct waiter *waiter, uint64_t until)
 {

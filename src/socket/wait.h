@@ -77,4 +77,7 @@ void wait_wake_up(struct socket *socket);
 bool wait_spin_begin(void);
 void wait_spin_end(void);
 
+/* In fork's child: the threads that spun do not exist. */
+void wait_forget_spinners(void);
+
 #endif
