@@ -213,13 +213,35 @@ static void a_handler_may_stop_its_server(void **state)
     test_server_stop(&server);
 }
 
+/* Answers once two threads are in it. context: their barrier. */
+static void meet_and_answer(void *context, struct msv_request *request)
+{
+    (void)pthread_barrier_wait(context);
+    test_echo(NULL, request);
+}
+
 static void closing_ends_threads_that_still_run(void **state)
 {
     struct test_server server;
+    struct sockaddr_storage address;
+    struct msv_client *client = test_client(NULL);
+    pthread_barrier_t both_run;
 
     (void)state;
-    test_server_start(&server, 2, test_echo, NULL);
-    expect_answer(server.address, "x", "x");
+    assert_int_equal(pthread_barrier_init(&both_run, NULL, 2), 0);
+    test_server_start(&server, 2, meet_and_answer, &both_run);
+    assert_int_equal(msv_resolve(client, server.address, &address), 0);
+    for (uint64_t call = 0; call < 2; call++)
+        assert_int_equal(msv_call_begin(client, &address, "x", 1, call, NULL), 0);
+    for (int call = 0; call < 2; call++) {
+        struct msv_message *response = NULL;
+        uint64_t cookie = 0;
+        int is_finished = 0;
+
+        assert_int_equal(msv_call_end(client, -1, &cookie, &response, &is_finished), 0);
+        msv_message_free(response);
+    }
+    msv_client_close(client);
     msv_server_close(server.server);
     for (unsigned i = 0; i < server.thread_count; i++) {
         void *result = NULL;
@@ -227,6 +249,7 @@ static void closing_ends_threads_that_still_run(void **state)
         assert_int_equal(pthread_join(server.threads[i], &result), 0);
         assert_int_equal((intptr_t)result, -ESHUTDOWN);
     }
+    (void)pthread_barrier_destroy(&both_run);
 }
 
 /* Answers, and stops its server when the request is "stop". context: the server. */
