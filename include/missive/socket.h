@@ -50,8 +50,9 @@ int msv_socket(int domain, int type, int protocol);
 /*
  * Moves the socket to a server port (1 .. 0x7fff) and lets it take requests. Port 0: success, no
  * effect. The socket's own port again: success, and its address stays. An address other than the
- * wildcard restricts it to that address. EINVAL (port 0x8000 and up, or length too short), EAFNOSUPPORT, EADDRINUSE, EADDRNOTAVAIL, EACCES (port below 1024
- * without privilege), EBUSY (requests are outstanding on the present port), ESHUTDOWN.
+ * wildcard restricts it to that address. EINVAL (port 0x8000 and up, or length too short),
+ * EAFNOSUPPORT, EADDRINUSE, EADDRNOTAVAIL, EACCES (port below 1024 without privilege), EBUSY
+ * (requests are outstanding on the present port), ESHUTDOWN.
  */
 int msv_bind(int fd, const struct sockaddr *address, socklen_t length);
 

@@ -83,7 +83,8 @@ static const struct homa_knob_info knob_table[] = {
     {KNOB(flags, "bits", 0, UINT32_MAX, "A set of bits; 2 switches pacing off.")},
     {KNOB(next_id, "", 0, UINT64_MAX,
           "Seeds the random part of RPC ids, to make runs repeatable; 0 draws it at random.")},
-    {KNOB(verbose, "", 0, 3, "How much is written to the log, from 0 (nothing) to 3.")},
+    {KNOB(verbose, "", 0, 3,
+          "From 1 on, what costs speed here is said on standard error, and how to mend it.")},
 };
 
 #define KNOBS (sizeof(knob_table) / sizeof(knob_table[0]))

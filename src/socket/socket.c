@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -84,6 +85,20 @@ void socket_let_others(struct socket *socket)
 
 /* ---- making one ---- */
 
+/* Bursts beyond the receive buffer are lost and sent again, which nobody sees but the clock. */
+static void advise(const struct socket *socket, const struct wire *carrier)
+{
+    uint32_t granted = 0;
+    uint32_t wanted = 0;
+
+    wire_udp_buffers(carrier, &granted, &wanted);
+    if (socket->grant_knobs.verbose > 0 && granted < wanted)
+        (void)fprintf(stderr,
+                      "missive: the receive buffer has %u of %u bytes; for fewer losses: "
+                      "sysctl -w net.core.rmem_max=%u\n",
+                      granted, wanted, wanted);
+}
+
 int socket_open_wire(struct socket *socket, const struct base_ip *local, uint32_t scope,
                      uint16_t port, struct wire **wire)
 {
@@ -105,6 +120,7 @@ int socket_open_wire(struct socket *socket, const struct base_ip *local, uint32_
     result = wire_udp_open(&options, &carrier);
     if (result != 0)
         return result;
+    advise(socket, carrier);
     if (is_chaotic) {
         result = wire_chaos_open(&chaos, carrier, homa_packet_front_length, wire);
         if (result != 0)

@@ -135,14 +135,11 @@ stop_serving
 echo "ok: path MTU found by ICMP"
 set_mtu 1500
 
-started=$(date +%s%N)
+# "Nobody listens" is ENOTCONN, which only ICMP can bring: silence ends in another sentence.
 if in_client "$missive" ping --count 1 10.77.2.2:4999 > "$scratch/ping" 2>&1; then
     fail "ping to a closed port succeeded"
 fi
-elapsed_ms=$((($(date +%s%N) - started) / 1000000))
 grep -qi 'nobody listens' "$scratch/ping" || { cat "$scratch/ping" >&2; fail "no word of the closed port"; }
-# The alternative, a timeout, would take timeout_ticks = 1000 ms.
-((elapsed_ms < 900)) || fail "a closed port took $elapsed_ms ms to report"
 echo "ok: closed port reported by ICMP"
 
 # The network goes away for 50 ms again and again, in the middle of fetches.
