@@ -90,6 +90,7 @@ static void begin(struct homa_engine *engine, struct homa_peer *peer,
     peer->cutoff_version = twin->cutoff_version;
     peer->cutoffs_sent_at = twin->cutoffs_sent_at;
     peer->never_grants = twin->never_grants;
+    peer->has_answered = twin->has_answered;
 }
 
 struct homa_peer *homa_peer_get(struct homa_engine *engine, const struct base_address *address)

@@ -41,18 +41,26 @@ static void each_error_fails_the_peers_rpcs_with_its_errno(void **state)
     assert_fails_with(ENOPROTOOPT, EPROTONOSUPPORT);
 }
 
+/* A request whose server has said BUSY, and is out of reach now. Returns the BUSY. */
+static struct homa_packet lose_known_peer(struct lab *lab)
+{
+    struct homa_packet busy = {.type = HOMA_BUSY};
+    struct lab_packet packet;
+
+    busy.id = lab_request(lab, 0, 1, 1000, 1) | 1;
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    lab_push(lab, 0, 1, &busy, 0);
+    report(lab, 0, 1, EHOSTUNREACH, 0);
+    return busy;
+}
+
 static void a_peer_that_has_answered_may_be_out_of_reach_for_a_moment(void **state)
 {
     struct lab *lab = lab_open(2);
-    struct homa_packet busy = {.type = HOMA_BUSY};
     struct lab_message message;
-    uint64_t id;
 
     (void)state;
-    id = lab_request(lab, 0, 1, 1000, 1);
-    busy.id = id | 1;
-    lab_push(lab, 0, 1, &busy, 0);
-    report(lab, 0, 1, EHOSTUNREACH, 0);
+    (void)lose_known_peer(lab);
     assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), -EAGAIN);
     lab_close(lab);
 }
@@ -60,17 +68,10 @@ static void a_peer_that_has_answered_may_be_out_of_reach_for_a_moment(void **sta
 static void an_rpc_that_ends_by_silence_says_that_its_peer_was_out_of_reach(void **state)
 {
     struct lab *lab = lab_open(2);
-    struct homa_packet busy = {.type = HOMA_BUSY};
-    struct lab_packet packet;
     struct lab_message message;
-    uint64_t id;
 
     (void)state;
-    id = lab_request(lab, 0, 1, 1000, 1);
-    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
-    busy.id = id | 1;
-    lab_push(lab, 0, 1, &busy, 0);
-    report(lab, 0, 1, EHOSTUNREACH, 0);
+    (void)lose_known_peer(lab);
     lab_tick(lab, 0, 1100 * LAB_MS);
     assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), 0);
     assert_int_equal(message.info.error, EHOSTUNREACH);
@@ -80,17 +81,11 @@ static void an_rpc_that_ends_by_silence_says_that_its_peer_was_out_of_reach(void
 static void word_from_the_peer_clears_its_being_out_of_reach(void **state)
 {
     struct lab *lab = lab_open(2);
-    struct homa_packet busy = {.type = HOMA_BUSY};
-    struct lab_packet packet;
     struct lab_message message;
-    uint64_t id;
+    struct homa_packet busy;
 
     (void)state;
-    id = lab_request(lab, 0, 1, 1000, 1);
-    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
-    busy.id = id | 1;
-    lab_push(lab, 0, 1, &busy, 0);
-    report(lab, 0, 1, EHOSTUNREACH, 0);
+    busy = lose_known_peer(lab);
     lab_push(lab, 0, 1, &busy, 0);
     lab_tick(lab, 0, 1100 * LAB_MS);
     assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), 0);
