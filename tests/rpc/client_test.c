@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -241,6 +242,7 @@ struct waiting {
     const char *address;
     int result;
     int finished;
+    sem_t there; /* the thread is about to wait */
 };
 
 static void *wait_in_call(void *argument)
@@ -259,6 +261,7 @@ static void *wait_for_the_end(void *argument)
     struct msv_message *response = NULL;
     uint64_t cookie = 0;
 
+    (void)sem_post(&waiting->there);
     waiting->result = msv_call_end(waiting->client, -1, &cookie, &response, &waiting->finished);
     return NULL;
 }
@@ -276,12 +279,16 @@ static void closing_a_client_ends_calls_that_wait_in_it(void **state)
     struct msv_client *client = test_client(NULL);
     for (int i = 0; i < 4; i++) {
         waiting[i] = (struct waiting){.client = client, .address = server.address, .result = 1};
+        assert_int_equal(sem_init(&waiting[i].there, 0, 0), 0);
         assert_int_equal(
             pthread_create(&threads[i], NULL, i < 3 ? wait_in_call : wait_for_the_end, &waiting[i]),
             0);
     }
     for (int i = 0; i < 3; i++)
-        msv_drop(test_shelf_take(&shelf)); /* they are all in their calls now */
+        msv_drop(test_shelf_take(&shelf)); /* they are in their calls now */
+    /* The fourth is a few instructions away from its own, which nothing can show. */
+    assert_int_equal(sem_wait(&waiting[3].there), 0);
+    (void)usleep(100000);
     msv_client_close(client);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
