@@ -383,6 +383,7 @@ static void *wait_and_tell(void *argument)
 {
     struct interrupted *interrupted = argument;
 
+    (void)sem_init(&interrupted->waiting.there, 0, 0);
     (void)wait_for_the_end(&interrupted->waiting);
     atomic_store(&interrupted->is_done, true);
     return NULL;
