@@ -12,7 +12,7 @@ alone() {
     local header=$1
     shift
     if ! output=$(echo "#include \"$header\"" |
-        "$@" -Wall -Wextra -Werror -fsyntax-only -Iinclude -Isrc - 2>&1); then
+        "$@" -Wall -Wextra -Werror -fsyntax-only -Iinclude -Isrc -I. - 2>&1); then
         echo "$header does not compile alone with: $*"
         echo "$output"
         bad=1
@@ -29,7 +29,7 @@ for header in include/missive/*.h; do
         alone "$header" c++ -xc++ -std=c++11
     fi
 done
-for header in src/*/*.h; do
+for header in src/*/*.h sim/*.h; do
     alone "$header" "$cc" -xc -std=gnu17 -D_GNU_SOURCE
 done
 exit $bad

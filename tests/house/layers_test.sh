@@ -1,18 +1,18 @@
 #!/bin/bash
-# No layer includes one above it: every #include of a project header in src/
-# and include/missive/ is one that layers.list allows. Run by ctest and by
-# `make lint`; needs nothing built.
+# No layer includes one above it: every #include of a project header in src/,
+# include/missive/, sim/ and bench/ is one that layers.list allows. Run by ctest
+# and by `make lint`; needs nothing built.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 # check_layers ROOT LIST: prints each include that LIST forbids.
 check_layers() {
     local root=$1 list=$2 directory layer file
-    for directory in "$root"/include/missive "$root"/src/*/; do
+    for directory in "$root"/include/missive "$root"/src/*/ "$root"/sim "$root"/bench; do
         [ -d "$directory" ] || continue
         layer=$(basename "$directory")
         if ! grep -qE "^$layer( |\$)" "$list"; then
-            echo "src/$layer is not in layers.list"
+            echo "$layer is not in layers.list"
             continue
         fi
         find "$directory" -name '*.[ch]' | sort | while read -r file; do
@@ -42,16 +42,18 @@ check_layers() {
 # The check itself must be able to fail.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$scratch/src/low" "$scratch/src/high" "$scratch/src/unlisted"
-printf 'low\nhigh low\n' >"$scratch/list"
+mkdir -p "$scratch/src/low" "$scratch/src/high" "$scratch/src/unlisted" "$scratch/sim"
+printf 'low\nhigh low\nsim low\n' >"$scratch/list"
 printf '#include "low/a.h"\n#include "high/b.h"\n' >"$scratch/src/low/up.c"
 printf '#include <missive/socket.h>\n' >"$scratch/src/low/face.h"
 printf '#include "../low/a.h"\n' >"$scratch/src/high/relative.c"
 printf '#include "low/a.h"\n#include <stdio.h>\n' >"$scratch/src/high/fine.c"
+printf '#include "high/b.h"\n#include "low/a.h"\n' >"$scratch/sim/up.c"
 expected='src/high/relative.c:1: ../low/a.h: not of the form layer/file.h
 src/low/face.h:1: low may not include missive/socket.h
 src/low/up.c:2: low may not include high/b.h
-src/unlisted is not in layers.list'
+unlisted is not in layers.list
+sim/up.c:1: sim may not include high/b.h'
 found=$(check_layers "$scratch" "$scratch/list")
 if [ "$found" != "$expected" ]; then
     printf 'The check does not see what it should. Expected:\n%s\nFound:\n%s\n' "$expected" "$found"
