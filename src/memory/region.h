@@ -10,9 +10,11 @@
 #include <assert.h>
 #include <string.h>
 
-/* A region is the application's; it outlives whatever refers to it here. */
+/* A region is the application's; it outlives whatever refers to it here. One without a base is a
+ * sink: it has room for messages and keeps none of their bytes (experiments in which nobody looks
+ * at them). */
 struct mem_region {
-    uint8_t *base;   /* first byte, page-aligned */
+    uint8_t *base;   /* first byte, page-aligned; NULL = a sink */
     uint64_t length; /* bytes */
 };
 
@@ -21,7 +23,8 @@ static inline void mem_region_put(const struct mem_region *region, uint64_t offs
                                   const void *bytes, uint32_t length)
 {
     assert(offset <= region->length && length <= region->length - offset);
-    memcpy(region->base + offset, bytes, length);
+    if (region->base != NULL)
+        memcpy(region->base + offset, bytes, length);
 }
 
 #endif

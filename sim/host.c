@@ -1,0 +1,711 @@
+/*
+ * A simulated host (host.h). Whatever happens to it leads to run(): a packet has come, a timer is
+ * due, the card can take more, somebody touched an engine. run() does what is to be done in the
+ * order that homa/engine.h prescribes, and sets the alarms for what comes next:
+ *
+ *     work      something is to be done as soon as the processor is free
+ *     timer     an engine's deadline; may ring early, never late
+ *     card      the card has room again
+ */
+#include "sim/host.h"
+
+#include "sim/memory.h"
+#include "sim/world.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_MAX        64u
+#define GRANTS_AT_A_TIME 16u
+/* Rounds of application and output that follow from each other in one instant. */
+#define ROUNDS_MAX 64u
+
+struct sim_host {
+    struct sim_alarm work;
+    struct sim_alarm timer;
+    struct sim_alarm card;
+    struct sim_world *world;
+    struct sim_host_options options;
+    uint32_t number;
+    uint32_t next_socket; /* whose turn it is to send */
+    struct sim_socket sockets[SIM_SOCKETS_MAX];
+    struct homa_sched *sched;
+    bool is_up;
+    bool is_running;
+
+    /* The card. */
+    sim_time card_idle_at;
+    sim_time ps_per_kilobyte; /* 1,000 bytes on the link */
+
+    /* The processor. */
+    bool has_processor;
+    sim_time busy_until;
+    sim_time spent; /* in this run */
+    sim_time busy;  /* in all */
+    sim_time stopped_until;
+    struct sim_packet *first_waiting;
+    struct sim_packet *last_waiting;
+    uint32_t waiting;
+    uint64_t waiting_bytes;
+
+    uint64_t overflows;
+    uint64_t payloads;
+};
+
+uint32_t sim_host_number(const struct sim_host *host)
+{
+    return host->number;
+}
+
+struct sim_socket *sim_host_socket(struct sim_host *host, uint32_t number)
+{
+    assert(number < host->options.sockets);
+    return &host->sockets[number];
+}
+
+const struct sim_host_options *sim_host_options(const struct sim_host *host)
+{
+    return &host->options;
+}
+
+struct homa_sched *sim_host_sched(const struct sim_host *host)
+{
+    return host->sched;
+}
+
+bool sim_host_is_up(const struct sim_host *host)
+{
+    return host->is_up;
+}
+
+uint64_t sim_host_overflows(const struct sim_host *host)
+{
+    return host->overflows;
+}
+
+sim_time sim_host_processor_busy(const struct sim_host *host)
+{
+    return host->busy;
+}
+
+uint64_t sim_host_payloads(const struct sim_host *host)
+{
+    return host->payloads;
+}
+
+sim_time sim_host_now(const struct sim_host *host)
+{
+    return sim_world_now(host->world) + host->spent;
+}
+
+static struct sim_network *network_of(const struct sim_host *host)
+{
+    return sim_world_network(host->world);
+}
+
+/* ---- addresses and time ---- */
+
+static struct base_ip ip_of(uint32_t number)
+{
+    uint32_t host = number + 1;
+    uint8_t ip[4] = {10, (uint8_t)(host >> 16), (uint8_t)(host >> 8), (uint8_t)host};
+
+    return base_ip_from_v4(ip);
+}
+
+struct base_address sim_socket_address(const struct sim_socket *socket)
+{
+    return (struct base_address){.remote = ip_of(socket->host->number), .port = socket->port};
+}
+
+uint32_t sim_address_host(const struct base_address *address)
+{
+    const uint8_t *ip = address->remote.bytes + 12;
+    uint32_t host = (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
+
+    return ip[0] == 10 && host > 0 ? host - 1 : UINT32_MAX;
+}
+
+/* The engine's time as the host has it. */
+static uint64_t engine_now(const struct sim_host *host)
+{
+    return sim_engine_now(host->world);
+}
+
+static sim_time from_engine_time(uint64_t ns)
+{
+    /* Deadlines are not before the engine's own present, which is the world's, rounded down. */
+    return ns < SIM_ENGINE_START_NS ? 0 : (ns - SIM_ENGINE_START_NS) * SIM_NS;
+}
+
+/* ---- payloads ---- */
+
+struct mem_payload *sim_payload_new(struct sim_host *host, uint8_t *bytes, uint32_t length)
+{
+    struct sim_payload *made = malloc(sizeof(*made));
+
+    if (made == NULL)
+        sim_out_of_memory();
+    made->bytes = bytes;
+    made->payload = (struct mem_payload){
+        .bytes = bytes != NULL ? bytes : sim_memory_nowhere(),
+        .length = length,
+        .ready = length,
+    };
+    host->payloads++;
+    return &made->payload;
+}
+
+void sim_payload_free(struct sim_host *host, struct mem_payload *payload)
+{
+    struct sim_payload *made = (struct sim_payload *)payload;
+
+    assert(host->payloads > 0);
+    host->payloads--;
+    free(made->bytes);
+    free(made);
+}
+
+static void free_released(struct sim_host *host, struct homa_engine *engine)
+{
+    struct mem_payload_list released = SLIST_HEAD_INITIALIZER(released);
+
+    homa_engine_released(engine, &released);
+    while (!SLIST_EMPTY(&released)) {
+        struct mem_payload *payload = SLIST_FIRST(&released);
+
+        SLIST_REMOVE_HEAD(&released, released);
+        sim_payload_free(host, payload);
+    }
+}
+
+/* ---- packets out ---- */
+
+/* The datagram as a packet of the network; `packets` of them in a row when they are bundled. */
+static struct sim_packet *make_datagram(struct sim_host *host, const struct sim_socket *socket,
+                                        const struct base_packet *packets, uint32_t count)
+{
+    struct sim_packet *made = sim_packet_new(network_of(host));
+    size_t length = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        length += base_packet_length(&packets[i]);
+    made->length = (uint32_t)length;
+    made->from = (uint16_t)host->number;
+    made->to = (uint16_t)sim_address_host(&packets->to);
+    made->source_port = socket->port;
+    made->destination_port = packets->to.port;
+    made->priority = packets->priority;
+    made->wire_bytes = made->length + host->options.wire_overhead;
+    if (made->wire_bytes < host->options.wire_minimum)
+        made->wire_bytes = host->options.wire_minimum;
+    made->header_length = packets->header_length;
+    memcpy(made->header, packets->header, packets->header_length);
+    if (!sim_world_carries_payload(host->world))
+        return made;
+    uint8_t *to = made->bytes = sim_allocate(length, 1);
+
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(to, packets[i].header, packets[i].header_length);
+        to += packets[i].header_length;
+        if (packets[i].payload_length > 0)
+            memcpy(to, packets[i].payload, packets[i].payload_length);
+        to += packets[i].payload_length;
+    }
+    return made;
+}
+
+static sim_time time_on_link(const struct sim_host *host, uint32_t wire_bytes)
+{
+    return sim_network_host_time(network_of(host), wire_bytes);
+}
+
+static void card_take(struct sim_host *host, const struct sim_socket *socket,
+                      const struct base_packet *packets, uint32_t count)
+{
+    struct sim_packet *packet = make_datagram(host, socket, packets, count);
+    sim_time begin;
+
+    host->spent += host->options.processor.packet_out;
+    begin = sim_host_now(host) + host->options.send_delay;
+    if (begin < host->card_idle_at)
+        begin = host->card_idle_at;
+    host->card_idle_at = begin + time_on_link(host, packet->wire_bytes);
+    sim_world_carry(host->world, packet, host->card_idle_at);
+}
+
+/* When the card has room for the next packet. */
+static sim_time card_room_at(const struct sim_host *host)
+{
+    sim_time ahead = host->options.send_delay + host->options.card_queue;
+
+    return host->card_idle_at > ahead ? host->card_idle_at - ahead : 0;
+}
+
+static struct base_backlog backlog_of(const struct sim_host *host)
+{
+    struct base_backlog backlog = {0};
+    sim_time now = sim_host_now(host) + host->options.send_delay;
+
+    if (!host->options.sees_backlog)
+        return backlog;
+    backlog.bytes_per_second = 1000 * (SIM_S / host->ps_per_kilobyte);
+    if (host->card_idle_at > now)
+        backlog.bytes = (host->card_idle_at - now) * 1000 / host->ps_per_kilobyte;
+    return backlog;
+}
+
+/* How many of the packets make up the next datagram. */
+static uint32_t bundle_size(const struct sim_host *host, const struct base_packet *packets,
+                            uint32_t count)
+{
+    uint32_t taken = 1;
+    size_t length = base_packet_length(packets);
+
+    while (host->options.bundles && taken < count && packets[taken - 1].may_be_followed &&
+           packets[taken].priority == packets->priority &&
+           base_address_equal(&packets[taken].to, &packets->to) &&
+           length + base_packet_length(&packets[taken]) <= host->options.packet_bytes)
+        length += base_packet_length(&packets[taken++]);
+    return taken;
+}
+
+/* One batch of one socket. Returns whether there was anything to send. */
+static bool send_batch(struct sim_host *host, struct sim_socket *socket)
+{
+    struct base_packet packets[BATCH_MAX];
+    struct base_backlog backlog = backlog_of(host);
+    uint32_t count = (uint32_t)homa_engine_output(socket->engine, engine_now(host), &backlog,
+                                                  packets, host->options.output_batch);
+    uint32_t sent = 0;
+
+    while (sent < count && card_room_at(host) <= sim_host_now(host)) {
+        uint32_t taken = bundle_size(host, &packets[sent], count - sent);
+
+        card_take(host, socket, &packets[sent], taken);
+        sent += taken;
+    }
+    if (sent < count)
+        homa_engine_unsend(socket->engine, packets, sent, count);
+    return count > 0;
+}
+
+/* Fills the card, the sockets taking turns. */
+static void send(struct sim_host *host)
+{
+    uint32_t idle = 0;
+
+    while (idle < host->options.sockets) {
+        struct sim_socket *socket = &host->sockets[host->next_socket];
+
+        if (card_room_at(host) > sim_host_now(host)) {
+            sim_alarm_set(sim_world_clock(host->world), &host->card, card_room_at(host));
+            return;
+        }
+        if (socket->engine != NULL && send_batch(host, socket))
+            idle = 0;
+        else
+            idle++;
+        if (++host->next_socket == host->options.sockets)
+            host->next_socket = 0;
+    }
+}
+
+/* ---- packets in ---- */
+
+static struct sim_socket *find_socket(struct sim_host *host, uint16_t port)
+{
+    for (uint32_t i = 0; i < host->options.sockets; i++)
+        if (host->sockets[i].port == port && host->sockets[i].engine != NULL)
+            return &host->sockets[i];
+    return NULL;
+}
+
+static void take_in(struct sim_host *host, struct sim_packet *packet)
+{
+    struct sim_socket *socket = find_socket(host, packet->destination_port);
+    struct base_arrival arrival = {
+        .from = {.remote = ip_of(packet->from),
+                 .local = ip_of(host->number),
+                 .port = packet->source_port},
+        .bytes = packet->bytes,
+        .length = packet->length,
+        .priority = packet->priority,
+    };
+
+    if (socket != NULL) {
+        sim_world_see(host->world, SIM_DELIVERED, packet);
+        if (packet->bytes == NULL)
+            arrival.bytes = sim_memory_before_nowhere(packet->header, packet->header_length);
+        homa_engine_input(socket->engine, engine_now(host), &arrival);
+    } else {
+        sim_world_see(host->world, SIM_OVERFLOW, packet);
+    }
+    host->spent += host->options.processor.packet_in;
+    sim_packet_free(network_of(host), packet);
+}
+
+static uint64_t buffer_use(const struct sim_host *host, const struct sim_packet *packet)
+{
+    return (uint64_t)packet->length + host->options.processor.receive_overhead;
+}
+
+static void take_waiting(struct sim_host *host)
+{
+    uint32_t batch = host->options.processor.receive_batch;
+    uint32_t left = batch == 0 ? UINT32_MAX : batch;
+
+    while (host->first_waiting != NULL && left-- > 0) {
+        struct sim_packet *packet = host->first_waiting;
+
+        host->first_waiting = packet->next;
+        host->waiting--;
+        host->waiting_bytes -= buffer_use(host, packet);
+        take_in(host, packet);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void schedule(struct sim_host *host, struct sim_socket *socket)
+{
+    struct homa_grant grants[GRANTS_AT_A_TIME];
+    struct base_packet packet;
+    size_t count;
+
+    if (!homa_engine_wants_schedule(socket->engine))
+        return;
+    do {
+        count = homa_engine_schedule(socket->engine, engine_now(host), grants, GRANTS_AT_A_TIME);
+        for (size_t i = 0; i < count; i++) {
+            struct sim_socket *owner = grants[i].owner->cookie;
+
+            homa_engine_encode_grant(&grants[i], owner->port, HOMA_FORMAT_UDP,
+                                     homa_engine_knobs(owner->engine), &packet);
+            card_take(host, owner, &packet, 1);
+        }
+    } while (count == GRANTS_AT_A_TIME);
+}
+
+/* Tells the application what is ready. Returns whether there was anything. */
+static bool tell_application(struct sim_host *host, struct sim_socket *socket)
+{
+    const struct sim_application *application = sim_world_application(host->world);
+    uint64_t sequence = homa_engine_ready_sequence(socket->engine);
+
+    if (sequence == socket->ready_seen)
+        return false;
+    socket->ready_seen = sequence;
+    application->ready(application->context, socket);
+    return true;
+}
+
+/* Sends what there is to send, and sees to it that no timer is missed. */
+static void send_and_rest(struct sim_host *host)
+{
+    uint64_t next = HOMA_NEVER;
+
+    send(host);
+    for (uint32_t i = 0; i < host->options.sockets; i++) {
+        struct homa_engine *engine = host->sockets[i].engine;
+
+        if (engine == NULL)
+            continue;
+        free_released(host, engine);
+        uint64_t deadline = homa_engine_deadline(engine);
+
+        if (deadline < next)
+            next = deadline;
+    }
+    /* An alarm that rings early costs less than one that is always right. */
+    if (next != HOMA_NEVER && from_engine_time(next) < host->timer.at)
+        sim_alarm_set(sim_world_clock(host->world), &host->timer, from_engine_time(next));
+}
+
+static void settle(struct sim_host *host)
+{
+    bool is_news = true;
+
+    for (uint32_t round = 0; is_news && round < ROUNDS_MAX; round++) {
+        is_news = false;
+        for (uint32_t i = 0; i < host->options.sockets; i++)
+            if (host->sockets[i].engine != NULL)
+                is_news |= tell_application(host, &host->sockets[i]);
+    }
+    for (uint32_t i = 0; i < host->options.sockets; i++)
+        if (host->sockets[i].engine != NULL)
+            schedule(host, &host->sockets[i]);
+    send_and_rest(host);
+}
+
+/* Whether the host can do something now; if not, it will when it can. */
+static bool can_run(struct sim_host *host)
+{
+    sim_time now = sim_world_now(host->world);
+    sim_time free_at =
+        host->busy_until > host->stopped_until ? host->busy_until : host->stopped_until;
+
+    if (!host->is_up)
+        return false;
+    if (free_at <= now)
+        return true;
+    if (!sim_alarm_is_set(&host->work) || host->work.at > free_at)
+        sim_alarm_set(sim_world_clock(host->world), &host->work, free_at);
+    return false;
+}
+
+static void end_run(struct sim_host *host)
+{
+    settle(host);
+    if (!host->has_processor)
+        return;
+    host->busy += host->spent;
+    host->busy_until = sim_host_now(host);
+    host->spent = 0;
+    if (host->first_waiting != NULL)
+        sim_alarm_set(sim_world_clock(host->world), &host->work, host->busy_until);
+}
+
+static void advance(struct sim_host *host)
+{
+    for (uint32_t i = 0; i < host->options.sockets; i++)
+        if (host->sockets[i].engine != NULL)
+            homa_engine_advance(host->sockets[i].engine, engine_now(host));
+}
+
+/* Does what there is to do; `judges`: timers too. */
+static void run(struct sim_host *host, bool judges)
+{
+    if (!can_run(host))
+        return;
+    host->is_running = true;
+    take_waiting(host);
+    /* Packets that wait must not be taken for lost ones. */
+    if (judges && host->first_waiting == NULL)
+        advance(host);
+    end_run(host);
+    host->is_running = false;
+}
+
+static struct sim_host *host_of(struct sim_alarm *alarm, size_t offset)
+{
+    return (struct sim_host *)(void *)((char *)alarm - offset);
+}
+
+static void ring_work(struct sim_alarm *alarm)
+{
+    struct sim_host *host = host_of(alarm, offsetof(struct sim_host, work));
+
+    /* The timer may have rung while the host could not run. */
+    run(host, host->has_processor || !sim_alarm_is_set(&host->timer));
+}
+
+static void ring_timer(struct sim_alarm *alarm)
+{
+    run(host_of(alarm, offsetof(struct sim_host, timer)), true);
+}
+
+static void ring_card(struct sim_alarm *alarm)
+{
+    struct sim_host *host = host_of(alarm, offsetof(struct sim_host, card));
+
+    if (host->has_processor)
+        run(host, false);
+    else if (can_run(host))
+        send_and_rest(host);
+}
+
+void sim_host_touch(struct sim_host *host)
+{
+    sim_time now = sim_world_now(host->world);
+
+    if (host->is_running || !host->is_up)
+        return;
+    if (!sim_alarm_is_set(&host->work) || host->work.at > now)
+        sim_alarm_set(sim_world_clock(host->world), &host->work, now);
+}
+
+void sim_host_arrive(struct sim_host *host, struct sim_packet *packet)
+{
+    const struct sim_processor *processor = &host->options.processor;
+    sim_time now = sim_world_now(host->world);
+
+    if (!host->is_up) {
+        sim_world_see(host->world, SIM_OVERFLOW, packet);
+        sim_packet_free(network_of(host), packet);
+        return;
+    }
+    if (!host->has_processor && host->stopped_until <= now && host->first_waiting == NULL) {
+        host->is_running = true;
+        take_in(host, packet);
+        end_run(host);
+        host->is_running = false;
+        return;
+    }
+    if (processor->receive_buffer != 0 &&
+        host->waiting_bytes + buffer_use(host, packet) > processor->receive_buffer) {
+        host->overflows++;
+        sim_world_see(host->world, SIM_OVERFLOW, packet);
+        sim_packet_free(network_of(host), packet);
+        return;
+    }
+    packet->next = NULL;
+    if (host->first_waiting == NULL)
+        host->first_waiting = packet;
+    else
+        host->last_waiting->next = packet;
+    host->last_waiting = packet;
+    host->waiting++;
+    host->waiting_bytes += buffer_use(host, packet);
+    if (sim_alarm_is_set(&host->work))
+        return;
+    if (can_run(host)) /* it sleeps */
+        sim_alarm_set(sim_world_clock(host->world), &host->work, now + processor->wake);
+}
+
+void sim_host_network_error(struct sim_host *host, uint16_t port,
+                            const struct base_network_error *error)
+{
+    struct sim_socket *socket = host->is_up ? find_socket(host, port) : NULL;
+
+    if (socket == NULL)
+        return;
+    homa_engine_network_error(socket->engine, engine_now(host), error);
+    sim_host_touch(host);
+}
+
+/* ---- opening and closing ---- */
+
+static void open_socket(struct sim_host *host, uint32_t number, uint64_t seed)
+{
+    const struct sim_host_options *options = &host->options;
+    struct sim_socket *socket = &host->sockets[number];
+    struct homa_engine_options engine_options = {
+        .knobs = options->knobs,
+        .seed = seed,
+        .now = engine_now(host),
+        .max_message = options->max_message,
+        .max_rpcs = options->max_rpcs,
+        .max_peers = options->max_peers,
+        .max_tombstones = options->max_tombstones,
+        .packet_bytes = options->packet_bytes,
+        .port = options->ports[number],
+        .format = HOMA_FORMAT_UDP,
+        .is_server = options->is_server[number],
+    };
+
+    socket->host = host;
+    socket->number = number;
+    socket->port = options->ports[number];
+    socket->ready_seen = 0;
+    socket->generation++;
+    if (homa_engine_open(&engine_options, &socket->engine) != 0)
+        sim_out_of_memory();
+    homa_engine_attach(socket->engine, host->sched, socket, options->sched_limit);
+    if (options->region_bpages == 0)
+        return;
+    socket->region.length = (uint64_t)options->region_bpages * BPAGE_SIZE;
+    socket->region.base = NULL;
+    if (sim_world_carries_payload(host->world))
+        socket->region.base = sim_memory_region(socket->region.length);
+    if (bpage_pool_open(&socket->bpages, options->region_bpages) != 0)
+        sim_out_of_memory();
+    homa_engine_set_region(socket->engine, engine_now(host), &socket->region, socket->bpages);
+}
+
+void sim_host_close_socket(struct sim_host *host, uint32_t number)
+{
+    struct sim_socket *socket = &host->sockets[number];
+
+    if (socket->engine == NULL)
+        return;
+    homa_engine_shutdown(socket->engine, engine_now(host));
+    free_released(host, socket->engine);
+    homa_engine_detach(socket->engine);
+    homa_engine_close(socket->engine);
+    socket->engine = NULL;
+    bpage_pool_close(socket->bpages);
+    socket->bpages = NULL;
+    sim_memory_free_region(socket->region.base, socket->region.length);
+    socket->region.base = NULL;
+}
+
+struct sim_host *sim_host_open(struct sim_world *world, uint32_t number,
+                               const struct sim_host_options *options)
+{
+    struct sim_host *host = sim_allocate(1, sizeof(*host));
+    const struct sim_processor *processor = &options->processor;
+
+    assert(options->sockets >= 1 && options->sockets <= SIM_SOCKETS_MAX);
+    assert(options->output_batch >= 1 && options->output_batch <= BATCH_MAX);
+    host->world = world;
+    host->number = number;
+    host->options = *options;
+    host->has_processor = processor->wake != 0 || processor->packet_in != 0 ||
+                          processor->packet_out != 0 || processor->receive_batch != 0;
+    sim_alarm_init(&host->work, ring_work);
+    sim_alarm_init(&host->timer, ring_timer);
+    sim_alarm_init(&host->card, ring_card);
+    host->ps_per_kilobyte = sim_network_host_time(sim_world_network(world), 1000);
+    return host;
+}
+
+void sim_host_restart(struct sim_host *host, uint64_t seed)
+{
+    if (!host->is_up) {
+        if (homa_sched_open(&host->sched, &host->options.knobs, host->options.sched_messages) != 0)
+            sim_out_of_memory();
+        host->is_up = true;
+    }
+    for (uint32_t i = 0; i < host->options.sockets; i++)
+        if (host->sockets[i].engine == NULL)
+            open_socket(host, i, base_mix(seed + i));
+}
+
+static void forget_waiting(struct sim_host *host)
+{
+    while (host->first_waiting != NULL) {
+        struct sim_packet *packet = host->first_waiting;
+
+        host->first_waiting = packet->next;
+        sim_packet_free(network_of(host), packet);
+    }
+    host->waiting = 0;
+    host->waiting_bytes = 0;
+}
+
+void sim_host_crash(struct sim_host *host)
+{
+    struct sim_clock *clock = sim_world_clock(host->world);
+
+    assert(!host->is_running);
+    if (!host->is_up)
+        return;
+    sim_alarm_cancel(clock, &host->work);
+    sim_alarm_cancel(clock, &host->timer);
+    sim_alarm_cancel(clock, &host->card);
+    for (uint32_t i = 0; i < host->options.sockets; i++)
+        sim_host_close_socket(host, i);
+    homa_sched_close(host->sched);
+    host->sched = NULL;
+    forget_waiting(host);
+    host->stopped_until = 0;
+    host->busy_until = 0;
+    host->is_up = false;
+}
+
+void sim_host_stop(struct sim_host *host, sim_time until)
+{
+    if (until > host->stopped_until)
+        host->stopped_until = until;
+    can_run(host);
+}
+
+void sim_host_close(struct sim_host *host)
+{
+    if (host == NULL)
+        return;
+    sim_host_crash(host);
+    free(host);
+}
