@@ -204,13 +204,26 @@ static uint8_t level_of_rank(const struct homa_sched *sched, uint32_t rank)
     return (uint8_t)rest(at_most(sched->levels, active_count(sched)), rank + 1);
 }
 
+static uint32_t worth(uint32_t window)
+{
+    return at_most(WORTH_BYTES, window / 4);
+}
+
+uint32_t homa_sched_grant_worth(const struct homa_knobs *knobs)
+{
+    uint32_t window = knobs->window;
+
+    if (window == 0)
+        window = knobs->max_incoming / (knobs->max_overcommit + 1);
+    return window < 4 ? 1 : worth(window);
+}
+
 /* See the head of this file. */
 static bool is_worth_a_grant(const struct homa_sched_message *message, uint32_t bytes,
                              uint32_t window)
 {
-    return bytes > 0 &&
-           (bytes >= at_most(WORTH_BYTES, window / 4) || homa_ledger_outstanding(message) == 0 ||
-            bytes == message->length - message->granted);
+    return bytes > 0 && (bytes >= worth(window) || homa_ledger_outstanding(message) == 0 ||
+                         bytes == message->length - message->granted);
 }
 
 static void give(struct homa_sched *sched, struct homa_sched_message *message, uint32_t bytes,
@@ -330,6 +343,11 @@ uint64_t homa_sched_deadline(const struct homa_sched *sched)
 uint64_t homa_sched_outstanding(const struct homa_sched *sched)
 {
     return sched->ledger.outstanding;
+}
+
+bool homa_sched_wants_grants(const struct homa_sched *sched)
+{
+    return sched->ledger.ranked > 0;
 }
 
 bool homa_sched_is_sound(struct homa_sched *sched)

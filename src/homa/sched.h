@@ -114,6 +114,12 @@ uint64_t homa_sched_deadline(const struct homa_sched *sched);
 /* Sum of granted and unreceived bytes, without stalled senders. */
 uint64_t homa_sched_outstanding(const struct homa_sched *sched);
 
+/* The fewest bytes that are worth a GRANT of their own to a message that has others outstanding. */
+uint32_t homa_sched_grant_worth(const struct homa_knobs *knobs);
+
+/* Whether some message wants grants whose sender is not stalled. For statistics. */
+bool homa_sched_wants_grants(const struct homa_sched *sched);
+
 /* Whether all sums, orders and memberships agree with each other. Slow: for tests,
  * and asserted when an owner leaves. */
 bool homa_sched_is_sound(struct homa_sched *sched);
