@@ -8,9 +8,10 @@
  * of them. Everything random is drawn from the seed given, in the order in which packets leave
  * their hosts; chances are whole millionths.
  *
- * Order: every rule sees every packet that it is about and draws its dice, whatever rules before it
- * did, so that taking one rule out changes nothing about the others. A packet that several rules
- * would lose is counted for the first of them.
+ * Order: every rule sees every packet that it is about, whatever rules before it did, and draws its
+ * dice from a stream of its own: one that is switched off (end = begin) changes nothing about the
+ * dice of the others. A packet that several rules would lose is counted for the first of them.
+ * Packets that were injected (sim_world_inject) pass untouched.
  */
 #ifndef SIM_FAULT_H
 #define SIM_FAULT_H
@@ -105,7 +106,7 @@ struct sim_fault_counts {
     uint64_t changed;                  /* delivered with other bytes than sent, each once */
     uint64_t acts[SIM_FAULT_KINDS];    /* per kind; lost ones only for the rule that lost them */
     uint64_t told[SIM_FAULT_KINDS];    /* errors given to senders, by the kind of their rule */
-    uint64_t types[HOMA_PACKET_TYPES]; /* lost, by type of the first packet in the datagram */
+    uint64_t types[HOMA_PACKET_TYPES]; /* lost, by each type of packet in the datagram */
 };
 
 struct sim_fault;
@@ -131,7 +132,7 @@ bool sim_fault_changes_bytes(const struct sim_fault_options *options);
 
 /* What the last decision did to its packet, for traces: "" (nothing), or words such as
  * "lost: bursts" or "changed: header, late: 12.300 us". Valid until the next. */
-const char *sim_fault_verdict(const struct sim_fault *fault);
+const char *sim_fault_verdict(struct sim_fault *fault);
 
 /* Errors that are on their way to senders. */
 uint32_t sim_fault_pending(const struct sim_fault *fault);
