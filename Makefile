@@ -17,7 +17,7 @@ BENCH_ARGS ?=
 # kernels randomize further than gcc 12 and clang 14 know.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all demo test bench clang install format lint asan tsan fuzz clean help
+.PHONY: all demo test bench clang install format lint asan tsan fuzz mutate clean help
 
 all: ## build the library and the command into build/
 	cmake --preset release
@@ -55,6 +55,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	cmake --preset fuzz
 	cmake --build --preset fuzz -j$(JOBS)
 	tools/fuzz build/fuzz $(FUZZ_SECONDS)
+
+mutate: ## plant faults in src/homa and see who notices; writes docs/mutation.md
+	nice tools/mutate
 
 lint: ## formatting, static analysis, scripts, man pages, layering
 	tools/lint
