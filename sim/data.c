@@ -13,13 +13,19 @@ extern const char sim_data_w3[];
 extern const char sim_data_w4[];
 extern const char sim_data_w5[];
 extern const char sim_data_slowdown_load80[];
+extern const char sim_data_half_load80[];
 
 static const struct {
     const char *name;
     const char *text;
 } files[] = {
-    {"w1", sim_data_w1}, {"w2", sim_data_w2}, {"w3", sim_data_w3},
-    {"w4", sim_data_w4}, {"w5", sim_data_w5}, {"slowdown-load80", sim_data_slowdown_load80},
+    {"w1", sim_data_w1},
+    {"w2", sim_data_w2},
+    {"w3", sim_data_w3},
+    {"w4", sim_data_w4},
+    {"w5", sim_data_w5},
+    {"slowdown-load80", sim_data_slowdown_load80},
+    {"half-load80", sim_data_half_load80},
 };
 
 const char *sim_data(const char *name)

@@ -293,13 +293,44 @@ uint32_t sim_workload_share(const struct sim_workload *workload, uint32_t length
     return (uint32_t)(((wide)below * SIM_PPM + workload->total / 2) / workload->total);
 }
 
-uint32_t sim_workload_quantile(const struct sim_workload *workload, uint32_t share_ppm)
+/* The weight of messages up to entry i, minus this share of all, in millionths. */
+static __int128 excess(const struct sim_workload *workload, uint32_t i, uint32_t share_ppm)
+{
+    return (__int128)workload->entries[i].cumulative * SIM_PPM -
+           (__int128)workload->total * share_ppm;
+}
+
+/* The first entry up to which there is at least this share. */
+static uint32_t find_share(const struct sim_workload *workload, uint32_t share_ppm)
 {
     uint32_t i = 0;
 
     assert(share_ppm <= SIM_PPM);
-    while ((wide)workload->entries[i].cumulative * SIM_PPM < (wide)workload->total * share_ppm)
+    while (excess(workload, i, share_ppm) < 0)
         i++;
+    return i;
+}
+
+uint32_t sim_workload_quantile(const struct sim_workload *workload, uint32_t share_ppm)
+{
+    return workload->entries[find_share(workload, share_ppm)].length;
+}
+
+uint32_t sim_workload_quantile_below(const struct sim_workload *workload, uint32_t share_ppm)
+{
+    uint32_t i = find_share(workload, share_ppm);
+
+    if (excess(workload, i, share_ppm) == 0)
+        return workload->entries[i].length;
+    return i == 0 ? 0 : workload->entries[i - 1].length;
+}
+
+uint32_t sim_workload_quantile_near(const struct sim_workload *workload, uint32_t share_ppm)
+{
+    uint32_t i = find_share(workload, share_ppm);
+
+    if (i > 0 && -excess(workload, i - 1, share_ppm) < excess(workload, i, share_ppm))
+        i--;
     return workload->entries[i].length;
 }
 

@@ -63,6 +63,12 @@ uint32_t sim_workload_share(const struct sim_workload *workload, uint32_t length
 uint32_t sim_workload_quantile(const struct sim_workload *workload, uint32_t share_ppm);
 uint32_t sim_workload_byte_quantile(const struct sim_workload *workload, uint32_t share_ppm);
 
+/* The longest length such that at most this share of the messages is at most that long; 0 when
+ * there is none. */
+uint32_t sim_workload_quantile_below(const struct sim_workload *workload, uint32_t share_ppm);
+/* The length for which the share of messages at most that long is nearest to this one. */
+uint32_t sim_workload_quantile_near(const struct sim_workload *workload, uint32_t share_ppm);
+
 /*
  * Cutoffs for homa_knobs.unsched_cutoffs: each of the highest `levels` (1 .. SIM_CUTOFFS) carries
  * about the same share of what unscheduled packets occupy on the wire, where unsched_bytes of a
