@@ -46,6 +46,13 @@ static inline bool base_address_same_remote(const struct base_address *a,
     return a->port == b->port && a->scope == b->scope && base_ip_equal(&a->remote, &b->remote);
 }
 
+/* Same peer host, whichever of its sockets it is: those share one link, and one fate. */
+static inline bool base_address_same_host(const struct base_address *a,
+                                          const struct base_address *b)
+{
+    return a->scope == b->scope && base_ip_equal(&a->remote, &b->remote);
+}
+
 static inline bool base_ip_is_mapped(const struct base_ip *ip)
 {
     static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

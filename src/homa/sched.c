@@ -97,6 +97,12 @@ static uint32_t scheduled_levels(const struct homa_knobs *knobs)
     return lowest > 0 ? lowest : 1;
 }
 
+/* What one sender may owe while nobody else wants grants, and what its claims count for. */
+static uint32_t one_sender_s_most(const struct homa_sched *sched)
+{
+    return sched->window > sched->max_incoming / 2 ? sched->window : sched->max_incoming / 2;
+}
+
 void homa_sched_set_knobs(struct homa_sched *sched, const struct homa_knobs *knobs)
 {
     sched->window = knobs->window;
@@ -105,6 +111,7 @@ void homa_sched_set_knobs(struct homa_sched *sched, const struct homa_knobs *kno
     sched->levels = scheduled_levels(knobs);
     sched->fifo_fraction = knobs->grant_fifo_fraction;
     sched->fifo_increment = knobs->fifo_grant_increment;
+    sched->ledger.claim_limit = one_sender_s_most(sched);
     sched->ledger.has_changed = true;
 }
 
@@ -191,11 +198,19 @@ static uint64_t room_for(const struct homa_sched *sched, const struct homa_sched
     return room < owners ? room : owners;
 }
 
-/* What the message lacks to its window or its end. */
-static uint32_t wanted_by(const struct homa_sched_message *message, uint32_t window)
+/* What the message lacks to its window or its end, while its sender owes no more than `most`. */
+static uint32_t wanted_by(const struct homa_sched_message *message, uint32_t window, uint64_t most)
 {
-    return at_most(message->length - message->granted,
-                   rest(window, homa_ledger_outstanding(message)));
+    uint32_t lacking =
+        at_most(message->length - message->granted, rest(window, homa_ledger_outstanding(message)));
+
+    return at_most(lacking, rest(most, message->sender->owed));
+}
+
+/* What one sender may owe: a window, as long as others want grants too. */
+static uint32_t senders_most(const struct homa_sched *sched, uint32_t window)
+{
+    return sched->ledger.ranked > 1 ? window : one_sender_s_most(sched);
 }
 
 /* Few active messages use the lowest levels, so that a shorter one that comes can be put above. */
@@ -262,7 +277,9 @@ static uint32_t grant_oldest(struct homa_sched *sched, struct grant_list *list)
     if (message == NULL)
         return 0;
     uint32_t window = window_now(sched);
-    uint32_t wanted = at_most(sched->fifo_due, wanted_by(message, window));
+    /* A window more than its sender may owe else: its shorter messages do not starve it either. */
+    uint64_t most = (uint64_t)senders_most(sched, window) + window;
+    uint32_t wanted = at_most(sched->fifo_due, wanted_by(message, window, most));
     uint32_t bytes = at_most(wanted, room_for(sched, message->owner));
 
     sched->is_short |= bytes < wanted;
@@ -286,13 +303,14 @@ static bool grant_active(struct homa_sched *sched, uint64_t reserved, struct gra
 {
     uint32_t places = active_count(sched);
     uint32_t window = window_now(sched);
+    uint32_t most = senders_most(sched, window);
     uint32_t passed_over = 0;
     uint32_t taken = 0;
     struct homa_sched_message *message = homa_ledger_first(&sched->ledger);
 
     while (message != NULL && taken < places && list->count < list->max) {
         uint64_t room = rest(room_for(sched, message->owner), reserved);
-        uint32_t wanted = wanted_by(message, window);
+        uint32_t wanted = wanted_by(message, window, most);
         uint32_t bytes = at_most(wanted, room);
         bool holds_place = room > 0 || homa_ledger_outstanding(message) > 0;
 

@@ -5,16 +5,21 @@
  * back the grants that follow, also for each other.
  *
  * The idea: messages that still need grants are kept in order of remaining bytes. The first
- * `max_overcommit` of them, one per sender, are *active*; rank sets the priority. An active message
- * is topped up to its window, as long as the sum of granted and unreceived bytes stays within
- * max_incoming and within what the owner's wire can hold. A small share goes to the oldest message,
- * whatever its rank. A message granted to its end makes room among the active for the next.
+ * `max_overcommit` of them, one per sending host, are *active*; rank sets the priority. An active
+ * message is topped up to its window, as long as the sum of granted and unreceived bytes stays
+ * within max_incoming and within what the owner's wire can hold. A small share goes to the oldest
+ * message, whatever its rank. A message granted to its end makes room among the active for the
+ * next.
  *
  * A sender that owes bytes and has sent nothing for a millisecond is *stalled*: it is not active,
  * so that its place passes to the next, and what it owes stops counting, so that a dead sender pins
  * nothing. With its next packet it is back, and the sums may then exceed their limits until
  * enough has arrived; grants stop that long. (The unscheduled bytes of new messages, which nobody
  * granted, can have the same effect.)
+ *
+ * One host cannot keep the others from their grants. All it owes, with all its messages, has to fit
+ * into one window, or half of max_incoming while nobody else wants grants, before it gets more;
+ * and what it claims to send ungranted counts against max_incoming up to that half only.
  *
  * Pure and not thread-safe: the socket layer has one lock for it, taken after a socket's lock.
  */
@@ -111,7 +116,8 @@ size_t homa_sched_run(struct homa_sched *sched, uint64_t now, struct homa_grant 
  */
 uint64_t homa_sched_deadline(const struct homa_sched *sched);
 
-/* Sum of granted and unreceived bytes, without stalled senders. */
+/* Sum of granted and unreceived bytes, without stalled senders and what is claimed beyond half of
+ * max_incoming. */
 uint64_t homa_sched_outstanding(const struct homa_sched *sched);
 
 /* The fewest bytes that are worth a GRANT of their own to a message that has others outstanding. */

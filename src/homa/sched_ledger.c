@@ -30,15 +30,13 @@ static int compare_ranks(const struct homa_sender *a, const struct homa_sender *
     return compare_messages(a->best, b->best);
 }
 
-/* Orders senders by what base_address_same_remote() compares. */
+/* Orders senders by what base_address_same_host() compares. */
 static int compare_addresses(const struct homa_sender *a, const struct homa_sender *b)
 {
     const struct base_address *x = &a->remote;
     const struct base_address *y = &b->remote;
     int order = memcmp(&x->remote, &y->remote, sizeof(x->remote));
 
-    if (order == 0)
-        order = (x->port > y->port) - (x->port < y->port);
     if (order == 0)
         order = (x->scope > y->scope) - (x->scope < y->scope);
     return order;
@@ -71,6 +69,11 @@ void homa_ledger_close(struct homa_ledger *ledger)
 {
     base_pool_close(&ledger->messages);
     base_pool_close(&ledger->senders);
+}
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
 }
 
 /* ---- senders: rank, silence and what they owe ---- */
@@ -111,13 +114,13 @@ static void rank_after_progress(struct homa_ledger *ledger, struct homa_sched_me
     }
 }
 
-/* Adds to, or takes from, the sums what all of a sender's messages have outstanding. */
+/* Adds to, or takes from, the sums what counts of all of a sender's messages. */
 static void count_sender(struct homa_ledger *ledger, struct homa_sender *sender, bool adds)
 {
     struct homa_sched_message *message;
 
     LIST_FOREACH(message, &sender->messages, of_sender) {
-        uint64_t bytes = homa_ledger_outstanding(message);
+        uint64_t bytes = homa_ledger_counted(message);
 
         message->owner->outstanding += adds ? bytes : -bytes;
         ledger->outstanding += adds ? bytes : -bytes;
@@ -155,12 +158,13 @@ static void hear(struct homa_ledger *ledger, struct homa_sender *sender)
     }
 }
 
-/* message may send that many bytes more. */
-static void charge(struct homa_ledger *ledger, struct homa_sched_message *message, uint32_t bytes)
+/* message may send that many bytes more, of which the last `uncounted` are in no sum. */
+static void charge(struct homa_ledger *ledger, struct homa_sched_message *message, uint32_t bytes,
+                   uint32_t uncounted)
 {
     struct homa_sender *sender = message->sender;
 
-    assert(bytes <= message->length - message->granted);
+    assert(bytes <= message->length - message->granted && uncounted <= bytes);
     if (bytes == 0)
         return;
     message->granted += bytes;
@@ -169,13 +173,24 @@ static void charge(struct homa_ledger *ledger, struct homa_sched_message *messag
         TAILQ_INSERT_TAIL(&ledger->silent, sender, silence);
     }
     sender->owed += bytes;
+    sender->counted += bytes - uncounted;
+    message->uncounted += uncounted;
     if (!sender->is_stalled) {
-        message->owner->outstanding += bytes;
-        ledger->outstanding += bytes;
+        message->owner->outstanding += bytes - uncounted;
+        ledger->outstanding += bytes - uncounted;
     }
 }
 
-/* That many of its bytes need not be waited for any more. */
+/* message's sender says that it sends so many bytes more: see "Claims" in the header. */
+static void claim(struct homa_ledger *ledger, struct homa_sched_message *message, uint32_t bytes)
+{
+    uint64_t counted = message->sender->counted;
+    uint64_t room = ledger->claim_limit > counted ? ledger->claim_limit - counted : 0;
+
+    charge(ledger, message, bytes, bytes > room ? bytes - (uint32_t)room : 0);
+}
+
+/* That many of its bytes need not be waited for any more; those that never counted come first. */
 static void discharge(struct homa_ledger *ledger, struct homa_sched_message *message,
                       uint32_t bytes)
 {
@@ -184,12 +199,18 @@ static void discharge(struct homa_ledger *ledger, struct homa_sched_message *mes
     assert(bytes <= homa_ledger_outstanding(message) && bytes <= sender->owed);
     if (bytes == 0)
         return;
+    uint32_t uncounted = lesser(bytes, message->uncounted);
+    uint32_t counted = bytes - uncounted;
+
+    assert(counted <= sender->counted);
     message->received += bytes;
+    message->uncounted -= uncounted;
     sender->owed -= bytes;
+    sender->counted -= counted;
     if (!sender->is_stalled) {
-        assert(bytes <= message->owner->outstanding && bytes <= ledger->outstanding);
-        message->owner->outstanding -= bytes;
-        ledger->outstanding -= bytes;
+        assert(counted <= message->owner->outstanding && counted <= ledger->outstanding);
+        message->owner->outstanding -= counted;
+        ledger->outstanding -= counted;
         if (sender->owed == 0)
             TAILQ_REMOVE(&ledger->silent, sender, silence);
     } else if (sender->owed == 0) {
@@ -198,17 +219,19 @@ static void discharge(struct homa_ledger *ledger, struct homa_sched_message *mes
     ledger->has_changed = true;
 }
 
-static struct homa_sender *find_or_make_sender(struct homa_ledger *ledger,
-                                               const struct base_address *peer)
+static struct homa_sender *find_sender(struct homa_ledger *ledger, const struct base_address *peer)
 {
     struct homa_sender key = {.remote = *peer};
-    struct homa_sender *sender = RB_FIND(homa_address_tree, &ledger->by_address, &key);
 
-    if (sender != NULL)
-        return sender;
-    sender = base_pool_take(&ledger->senders);
+    return RB_FIND(homa_address_tree, &ledger->by_address, &key);
+}
+
+static struct homa_sender *make_sender(struct homa_ledger *ledger, const struct base_address *peer)
+{
+    struct homa_sender *sender = base_pool_take(&ledger->senders);
+
     assert(sender != NULL); /* there are as many as messages, and each has a message */
-    *sender = key;
+    *sender = (struct homa_sender){.remote = *peer};
     RB_INIT(&sender->needy);
     LIST_INIT(&sender->messages);
     RB_INSERT(homa_address_tree, &ledger->by_address, sender);
@@ -249,24 +272,24 @@ static void end_needs(struct homa_ledger *ledger, struct homa_sched_message *mes
     rank(ledger, message->sender);
 }
 
-static uint32_t lesser(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 struct homa_sched_message *homa_ledger_enter(struct homa_ledger *ledger, uint64_t now,
                                              struct homa_sched_owner *owner,
                                              const struct base_address *peer, uint64_t id,
                                              uint32_t length, uint32_t granted, uint32_t received)
 {
     assert(received <= length && length > 0);
-    struct homa_sched_message *message = base_pool_take(&ledger->messages);
+    struct homa_sender *sender = find_sender(ledger, peer);
+    struct homa_sched_message *message = NULL;
 
+    if (sender == NULL || sender->message_count < (ledger->messages.capacity + 1) / 2)
+        message = base_pool_take(&ledger->messages);
     if (message == NULL)
         return NULL;
+    if (sender == NULL)
+        sender = make_sender(ledger, peer);
     *message = (struct homa_sched_message){
         .owner = owner,
-        .sender = find_or_make_sender(ledger, peer),
+        .sender = sender,
         .peer = *peer,
         .id = id,
         .order = ledger->next_order++,
@@ -274,12 +297,13 @@ struct homa_sched_message *homa_ledger_enter(struct homa_ledger *ledger, uint64_
         .granted = received,
         .received = received,
     };
-    LIST_INSERT_HEAD(&message->sender->messages, message, of_sender);
+    sender->message_count++;
+    LIST_INSERT_HEAD(&sender->messages, message, of_sender);
     LIST_INSERT_HEAD(&owner->messages, message, of_owner);
     set_clock(ledger, now);
     hear(ledger, message->sender);
     if (granted > received)
-        charge(ledger, message, lesser(granted, length) - received);
+        claim(ledger, message, lesser(granted, length) - received);
     if (message->granted < length) {
         message->needs_grants = true;
         RB_INSERT(homa_needy_tree, &message->sender->needy, message);
@@ -298,7 +322,7 @@ void homa_ledger_report(struct homa_ledger *ledger, struct homa_sched_message *m
     set_clock(ledger, now);
     hear(ledger, message->sender);
     if (granted > message->granted)
-        charge(ledger, message, lesser(granted, message->length) - message->granted);
+        claim(ledger, message, lesser(granted, message->length) - message->granted);
     if (received > message->received)
         discharge(ledger, message, received - message->received);
     if (!message->needs_grants)
@@ -312,7 +336,7 @@ void homa_ledger_report(struct homa_ledger *ledger, struct homa_sched_message *m
 void homa_ledger_grant(struct homa_ledger *ledger, struct homa_sched_message *message,
                        uint32_t bytes)
 {
-    charge(ledger, message, bytes);
+    charge(ledger, message, bytes, 0);
     if (message->granted == message->length)
         end_needs(ledger, message);
 }
@@ -324,6 +348,7 @@ void homa_ledger_strike(struct homa_ledger *ledger, struct homa_sched_message *m
     if (message->needs_grants)
         end_needs(ledger, message);
     discharge(ledger, message, homa_ledger_outstanding(message));
+    sender->message_count--;
     LIST_REMOVE(message, of_sender);
     LIST_REMOVE(message, of_owner);
     base_pool_give(&ledger->messages, message);
@@ -371,31 +396,37 @@ static bool is_sender_sound(struct homa_sender *sender, uint32_t *messages)
     struct homa_sched_message *message;
     struct homa_sched_message *before = NULL;
     uint64_t owed = 0;
+    uint64_t counted = 0;
+    uint32_t count = 0;
     uint32_t needy = 0;
 
     LIST_FOREACH(message, &sender->messages, of_sender) {
         bool is_ours =
-            message->sender == sender && base_address_same_remote(&message->peer, &sender->remote);
-        bool is_in_bounds =
-            message->received <= message->granted && message->granted <= message->length;
+            message->sender == sender && base_address_same_host(&message->peer, &sender->remote);
+        bool is_in_bounds = message->received <= message->granted &&
+                            message->granted <= message->length &&
+                            message->uncounted <= homa_ledger_outstanding(message);
 
         if (!is_ours || !is_in_bounds ||
             message->needs_grants != (message->granted < message->length))
             return false;
         owed += homa_ledger_outstanding(message);
+        counted += homa_ledger_counted(message);
         needy += message->needs_grants;
-        (*messages)++;
+        count++;
     }
+    *messages += count;
     RB_FOREACH(message, homa_needy_tree, &sender->needy) {
         if (before != NULL && compare_messages(before, message) >= 0)
             return false;
         before = message;
         needy--;
     }
-    return needy == 0 && owed == sender->owed && (!sender->is_stalled || owed > 0) &&
+    return needy == 0 && owed == sender->owed && counted == sender->counted &&
+           (!sender->is_stalled || owed > 0) &&
            sender->is_ranked == (!sender->is_stalled && !RB_EMPTY(&sender->needy)) &&
            (!sender->is_ranked || sender->best == RB_MIN(homa_needy_tree, &sender->needy)) &&
-           *messages > 0;
+           count > 0 && count == sender->message_count;
 }
 
 /* Every owner's sum is that of its messages, and the ledger's that of its owners. */
@@ -410,7 +441,7 @@ static bool are_sums_sound(const struct homa_ledger *ledger)
         uint64_t owners = 0;
 
         LIST_FOREACH(message, &owner->messages, of_owner) {
-            owners += message->sender->is_stalled ? 0 : homa_ledger_outstanding(message);
+            owners += message->sender->is_stalled ? 0 : homa_ledger_counted(message);
             messages++;
         }
         if (owners != owner->outstanding)

@@ -3,6 +3,9 @@
  * It knows nothing of windows, limits and priorities: what to grant is decided in sched.c, its only
  * user besides the tests.
  *
+ * Senders. A sender is a host: an address and a scope, whatever the port. Its sockets share one
+ * link, and a host must not gain by having many.
+ *
  * Order. Each sender has a tree of its messages that need grants, by (remaining bytes, arrival);
  * senders are in a tree by the first of theirs. So the messages that may be active are simply the
  * first ones of the first senders, however many messages one sender has.
@@ -11,6 +14,10 @@
  * for HOMA_LEDGER_STALL_NS is stalled: it has no rank and what it owes is in no sum, until its next
  * packet, or until it owes nothing. Judged per sender, not per message: a sender that is busy with
  * another message to us is alive.
+ *
+ * Claims. What a sender announces without having been granted it (unscheduled bytes, `incoming`)
+ * is owed as well, but how much is the sender's own word. In the sums one sender's debts are raised
+ * by claims to claim_limit at most, so that nobody can talk others out of their grants.
  */
 #ifndef HOMA_SCHED_LEDGER_H
 #define HOMA_SCHED_LEDGER_H
@@ -39,8 +46,9 @@ struct homa_sched_message {
     uint32_t length;
     uint32_t granted;
     uint32_t received;
-    uint8_t priority;  /* of the last grant */
-    bool needs_grants; /* granted < length */
+    uint32_t uncounted; /* of its outstanding bytes: claimed, and in no sum */
+    uint8_t priority;   /* of the last grant */
+    bool needs_grants;  /* granted < length */
 };
 
 RB_HEAD(homa_needy_tree, homa_sched_message);
@@ -52,11 +60,13 @@ struct homa_sender {
     LIST_HEAD(, homa_sched_message) messages;
     struct homa_needy_tree needy;    /* those of its messages that need grants */
     struct homa_sched_message *best; /* the first of them, while it is ranked */
-    struct base_address remote;      /* the local address is without meaning */
+    struct base_address remote;      /* one of its sockets */
     uint64_t owed;                   /* bytes outstanding, stalled or not */
+    uint64_t counted;                /* of these, what is in the sums unless it is stalled */
     uint64_t silent_since;           /* its last packet, or when it began to owe bytes */
-    bool is_stalled;                 /* only while it owes bytes */
-    bool is_ranked;                  /* not stalled, and some message needs grants */
+    uint32_t message_count;
+    bool is_stalled; /* only while it owes bytes */
+    bool is_ranked;  /* not stalled, and some message needs grants */
 };
 
 RB_HEAD(homa_address_tree, homa_sender);
@@ -71,7 +81,8 @@ struct homa_ledger {
     TAILQ_HEAD(, homa_sender) silent; /* longest silence first */
     LIST_HEAD(, homa_sched_owner) owners;
     uint64_t now;         /* the latest time heard of: never goes back */
-    uint64_t outstanding; /* granted and unreceived, all senders that are not stalled */
+    uint64_t outstanding; /* all that is counted of senders that are not stalled */
+    uint64_t claim_limit; /* the user's: claims raise what is counted of a sender to this at most */
     uint64_t next_order;
     uint32_t ranked;  /* senders in by_rank */
     bool has_changed; /* a rank changed or room was made; the user takes it back */
@@ -88,7 +99,8 @@ void homa_ledger_advance(struct homa_ledger *ledger, uint64_t now);
 /* When the next sender would be stalled; UINT64_MAX = no sender owes anything. */
 uint64_t homa_ledger_next_stall(const struct homa_ledger *ledger);
 
-/* Enters a message (see homa_sched_add). NULL when the ledger is full. */
+/* Enters a message (see homa_sched_add). NULL when the ledger is full, or half of it is the
+ * sender's. */
 struct homa_sched_message *homa_ledger_enter(struct homa_ledger *ledger, uint64_t now,
                                              struct homa_sched_owner *owner,
                                              const struct base_address *peer, uint64_t id,
@@ -98,7 +110,7 @@ struct homa_sched_message *homa_ledger_enter(struct homa_ledger *ledger, uint64_
 void homa_ledger_report(struct homa_ledger *ledger, struct homa_sched_message *message,
                         uint64_t now, uint32_t received, uint32_t granted_at_least);
 
-/* The message may send that many bytes more (at most up to its end). */
+/* We grant the message that many bytes more (at most up to its end). */
 void homa_ledger_grant(struct homa_ledger *ledger, struct homa_sched_message *message,
                        uint32_t bytes);
 
@@ -119,6 +131,12 @@ struct homa_sched_message *homa_ledger_oldest(const struct homa_ledger *ledger);
 static inline uint32_t homa_ledger_outstanding(const struct homa_sched_message *message)
 {
     return message->granted - message->received;
+}
+
+/* Of these, what is in the sums unless the sender is stalled. */
+static inline uint32_t homa_ledger_counted(const struct homa_sched_message *message)
+{
+    return homa_ledger_outstanding(message) - message->uncounted;
 }
 
 /* Whether all sums, orders and memberships agree with each other. Slow; for tests. */

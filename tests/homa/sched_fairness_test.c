@@ -67,6 +67,66 @@ static void unscheduled_bytes_that_never_come_do_not_pin_max_incoming(void **sta
     finish(&fixture);
 }
 
+/* One host announces all of many messages and sends a byte now and then, so that it never stalls.
+ */
+static void claims_do_not_pin_max_incoming(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    homa_sched_slot slots[4];
+    uint64_t now = 0;
+
+    begin(&fixture);
+    for (uint32_t i = 0; i < 4; i++) {
+        struct base_address peer = sender_number(99);
+
+        peer.port = (uint16_t)(i + 1);
+        slots[i] = homa_sched_add(fixture.sched, 0, &fixture.owner, &peer, i, LONG, LONG - 1, 0);
+    }
+    for (; now < 20 * MS; now += MS / 2) {
+        homa_sched_progress(fixture.sched, slots[0], now, (uint32_t)(now / MS), 0);
+        run(&fixture, now);
+    }
+    assert_int_equal(homa_sched_outstanding(fixture.sched), fixture.knobs.max_incoming / 2);
+    for (uint32_t sender = 1; sender <= 4; sender++)
+        add(&fixture, now, sender, LONG);
+    assert_int_equal(run(&fixture, now), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(fixture.grants[i].offset, UNSCHEDULED + fixture.knobs.window);
+    finish(&fixture);
+}
+
+/* Ever shorter messages of one host, none of which it goes on with. */
+static void one_host_is_granted_one_window_while_others_wait(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+
+    begin(&fixture);
+    add(&fixture, 0, 2, LONG);
+    assert_int_equal(run(&fixture, 0), 1);
+    for (uint32_t i = 0; i < 20; i++) {
+        add(&fixture, 0, 1, LONG / 2 - i);
+        assert_int_equal(run(&fixture, 0), i == 0 ? 1 : 0);
+    }
+    assert_int_equal(homa_sched_outstanding(fixture.sched), 2 * fixture.knobs.window);
+    finish(&fixture);
+}
+
+static void one_host_alone_is_granted_half_of_max_incoming(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+
+    begin(&fixture);
+    for (uint32_t i = 0; i < 20; i++) {
+        add(&fixture, 0, 1, LONG - i);
+        run(&fixture, 0);
+    }
+    assert_int_equal(homa_sched_outstanding(fixture.sched), fixture.knobs.max_incoming / 2);
+    finish(&fixture);
+}
+
 static void there_is_no_deadline_while_nobody_waits(void **state)
 {
     (void)state;
@@ -281,6 +341,9 @@ int main(void)
         cmocka_unit_test(a_stalled_sender_s_place_passes_on_until_it_sends),
         cmocka_unit_test(dead_senders_do_not_pin_max_incoming),
         cmocka_unit_test(unscheduled_bytes_that_never_come_do_not_pin_max_incoming),
+        cmocka_unit_test(claims_do_not_pin_max_incoming),
+        cmocka_unit_test(one_host_is_granted_one_window_while_others_wait),
+        cmocka_unit_test(one_host_alone_is_granted_half_of_max_incoming),
         cmocka_unit_test(there_is_no_deadline_while_nobody_waits),
         cmocka_unit_test(who_waits_for_room_has_a_deadline),
         cmocka_unit_test(room_made_outside_a_run_is_a_deadline_gone_by),

@@ -13,6 +13,7 @@
 #define RECORDS     64u
 #define LENGTH      100000u
 #define UNSCHEDULED 10000u
+#define CLAIM_LIMIT 120000u
 
 struct fixture {
     struct homa_ledger ledger;
@@ -25,6 +26,7 @@ static void begin(struct fixture *fixture)
     *fixture = (struct fixture){0};
     assert_int_equal(homa_ledger_open(&fixture->ledger, RECORDS), 0);
     LIST_INSERT_HEAD(&fixture->ledger.owners, &fixture->owner, attached);
+    fixture->ledger.claim_limit = CLAIM_LIMIT;
 }
 
 static void finish(struct fixture *fixture)
@@ -69,6 +71,24 @@ static void a_full_ledger_takes_no_more(void **state)
     assert_null(enter(&fixture, 0, 0, LENGTH, 0));
     homa_ledger_strike(&fixture.ledger, LIST_FIRST(&fixture.owner.messages));
     assert_non_null(enter(&fixture, 0, 0, LENGTH, 0));
+    finish(&fixture);
+}
+
+static void one_sender_takes_half_of_the_ledger_at_most(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+
+    struct homa_sched_message *first;
+
+    begin(&fixture);
+    first = enter(&fixture, 0, 1, LENGTH, 0);
+    for (uint32_t i = 1; i < RECORDS / 2; i++)
+        assert_non_null(enter(&fixture, 0, 1, LENGTH, 0));
+    assert_null(enter(&fixture, 0, 1, LENGTH, 0));
+    assert_non_null(enter(&fixture, 0, 2, LENGTH, 0));
+    homa_ledger_strike(&fixture.ledger, first);
+    assert_non_null(enter(&fixture, 0, 1, LENGTH, 0));
     finish(&fixture);
 }
 
@@ -140,7 +160,7 @@ static void senders_rank_by_their_shortest_message(void **state)
     finish(&fixture);
 }
 
-static void port_and_scope_make_another_sender(void **state)
+static void another_port_makes_no_other_sender_and_another_scope_does(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -150,13 +170,13 @@ static void port_and_scope_make_another_sender(void **state)
     enter(&fixture, 0, 1, LENGTH, 0);
     peer.port++;
     homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, 8, LENGTH, UNSCHEDULED, 0);
-    assert_int_equal(fixture.ledger.ranked, 2);
+    assert_int_equal(fixture.ledger.ranked, 1);
     peer.scope++;
     homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, 9, LENGTH, UNSCHEDULED, 0);
-    assert_int_equal(fixture.ledger.ranked, 3);
+    assert_int_equal(fixture.ledger.ranked, 2);
     peer.local.bytes[0]++; /* ours does not matter */
     homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, 10, LENGTH, UNSCHEDULED, 0);
-    assert_int_equal(fixture.ledger.ranked, 3);
+    assert_int_equal(fixture.ledger.ranked, 2);
     finish(&fixture);
 }
 
@@ -227,6 +247,62 @@ static void outstanding_is_what_may_come_and_has_not(void **state)
     assert_int_equal(fixture.ledger.outstanding, 12500);
     homa_ledger_strike(&fixture.ledger, message);
     assert_int_equal(fixture.ledger.outstanding, 0);
+    finish(&fixture);
+}
+
+/* Whatever it announces, and with however many messages from however many ports. */
+static void a_sender_s_claims_count_up_to_the_limit(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct homa_sched_message *other;
+    struct base_address peer = sender_number(1);
+
+    begin(&fixture);
+    other = enter(&fixture, 0, 2, LENGTH, 0);
+    for (uint32_t i = 0; i < 30; i++) {
+        peer.port++;
+        homa_ledger_enter(&fixture.ledger, 0, &fixture.owner, &peer, i, LENGTH, LENGTH / 2, 0);
+    }
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT + UNSCHEDULED);
+    assert_int_equal(fixture.owner.outstanding, CLAIM_LIMIT + UNSCHEDULED);
+    homa_ledger_report(&fixture.ledger, other, 0, 0, LENGTH); /* another one's count on their own */
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT + LENGTH);
+    finish(&fixture);
+}
+
+static void bytes_that_never_counted_are_the_first_to_arrive(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct homa_sched_message *message;
+
+    begin(&fixture);
+    message = enter(&fixture, 0, 1, 4 * LENGTH, 0);
+    homa_ledger_report(&fixture.ledger, message, 0, 0, 2 * LENGTH);
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT);
+    homa_ledger_report(&fixture.ledger, message, 0, 2 * LENGTH - CLAIM_LIMIT, 0);
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT);
+    homa_ledger_report(&fixture.ledger, message, 0, 2 * LENGTH - CLAIM_LIMIT + 1000, 0);
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT - 1000);
+    finish(&fixture);
+}
+
+static void what_we_grant_counts_in_full(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct homa_sched_message *message;
+
+    begin(&fixture);
+    message = enter(&fixture, 0, 1, 4 * LENGTH, 0);
+    homa_ledger_report(&fixture.ledger, message, 0, 0, 2 * LENGTH);
+    homa_ledger_grant(&fixture.ledger, message, LENGTH);
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT + LENGTH);
+    homa_ledger_advance(&fixture.ledger, MS);
+    assert_int_equal(fixture.ledger.outstanding, 0);
+    homa_ledger_report(&fixture.ledger, message, MS, 1, 0);
+    assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT + LENGTH);
     finish(&fixture);
 }
 
@@ -434,15 +510,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_ledger_takes_no_more),
+        cmocka_unit_test(one_sender_takes_half_of_the_ledger_at_most),
         cmocka_unit_test(a_sender_s_claims_beyond_its_message_are_cut),
         cmocka_unit_test(bytes_that_came_ungranted_count_as_granted),
         cmocka_unit_test(reports_that_go_back_change_nothing),
         cmocka_unit_test(senders_rank_by_their_shortest_message),
-        cmocka_unit_test(port_and_scope_make_another_sender),
+        cmocka_unit_test(another_port_makes_no_other_sender_and_another_scope_does),
         cmocka_unit_test(of_equally_long_messages_the_earlier_is_first),
         cmocka_unit_test(progress_moves_a_message_ahead),
         cmocka_unit_test(a_message_granted_to_its_end_leaves_the_order_and_still_owes),
         cmocka_unit_test(outstanding_is_what_may_come_and_has_not),
+        cmocka_unit_test(a_sender_s_claims_count_up_to_the_limit),
+        cmocka_unit_test(bytes_that_never_counted_are_the_first_to_arrive),
+        cmocka_unit_test(what_we_grant_counts_in_full),
         cmocka_unit_test(a_sender_that_owes_nothing_is_never_stalled),
         cmocka_unit_test(a_stalled_sender_has_no_rank_and_counts_nowhere_until_it_sends),
         cmocka_unit_test(any_packet_of_a_sender_keeps_all_its_messages),

@@ -25,7 +25,8 @@ struct model_message {
     uint32_t length;
     uint32_t granted;
     uint32_t received;
-    uint64_t id; /* rises: the order of arrival */
+    uint32_t uncounted; /* claimed beyond what claims may count for, and not received */
+    uint64_t id;        /* rises: the order of arrival */
 };
 
 struct model {
@@ -62,6 +63,27 @@ static uint64_t owed_by(const struct model *model, uint32_t sender)
     return owed;
 }
 
+/* The most that one sender may owe while nobody else wants grants. */
+static uint64_t half(const struct model *model)
+{
+    uint64_t half = model->knobs.max_incoming / 2;
+
+    return half > model->knobs.window ? half : model->knobs.window;
+}
+
+static uint64_t counted_of(const struct model *model, uint32_t sender)
+{
+    uint64_t counted = 0;
+
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        const struct model_message *message = &model->messages[i];
+
+        if (message->slot != HOMA_SCHED_NONE && message->sender == sender)
+            counted += message->granted - message->received - message->uncounted;
+    }
+    return counted;
+}
+
 /* Sums over senders that are not stalled; owner OWNERS means all. */
 static uint64_t outstanding_to(const struct model *model, uint32_t owner)
 {
@@ -72,7 +94,7 @@ static uint64_t outstanding_to(const struct model *model, uint32_t owner)
 
         if (message->slot != HOMA_SCHED_NONE && !model->is_stalled[message->sender] &&
             (owner == OWNERS || message->owner == owner))
-            outstanding += message->granted - message->received;
+            outstanding += message->granted - message->received - message->uncounted;
     }
     return outstanding;
 }
@@ -152,6 +174,11 @@ static void check_rank(const struct model *model, const struct model_message *me
         return;
     }
     uint32_t used = active < LEVELS ? active : LEVELS;
+    uint64_t window =
+        model->knobs.window != 0 ? model->knobs.window : model->knobs.max_incoming / (active + 1);
+    uint64_t owes = owed_by(model, message->sender) + grant->offset - message->granted;
+
+    assert_true(owes <= (ranked > 1 ? window : half(model)));
 
     assert_true(rank < active);
     assert_int_equal(grant->priority, rank < used ? used - 1 - rank : 0);
@@ -198,6 +225,7 @@ static void model_add(struct model *model, struct base_random *random,
     uint32_t granted = length < UNSCHEDULED ? length : UNSCHEDULED;
 
     *message = (struct model_message){
+        .slot = HOMA_SCHED_NONE,
         .owner = (uint32_t)base_random_below(random, OWNERS),
         .sender = (uint32_t)base_random_below(random, SENDERS),
         .length = length,
@@ -207,6 +235,11 @@ static void model_add(struct model *model, struct base_random *random,
     };
     struct base_address peer = sender_number(message->sender);
 
+    uint64_t counted = counted_of(model, message->sender);
+    uint64_t room = counted < half(model) ? half(model) - counted : 0;
+    uint32_t owed = message->granted - message->received;
+
+    message->uncounted = owed > room ? owed - (uint32_t)room : 0;
     model_hear(model, message->sender);
     message->slot = homa_sched_add(model->sched, model->now, &model->owners[message->owner], &peer,
                                    message->id, message->length, UNSCHEDULED, message->received);
@@ -228,7 +261,10 @@ static void model_deliver(struct model *model, struct model_message *message, ui
 
     if (model->is_dead[message->sender] || outstanding == 0)
         return;
-    message->received += outstanding < most ? outstanding : most;
+    uint32_t bytes = outstanding < most ? outstanding : most;
+
+    message->received += bytes;
+    message->uncounted -= bytes < message->uncounted ? bytes : message->uncounted;
     model_hear(model, message->sender);
     homa_sched_progress(model->sched, message->slot, model->now, message->received, 0);
     if (message->received == message->length)
