@@ -146,6 +146,25 @@ static void a_need_ack_takes_all_pending_acks_along(void **state)
     lab_close(lab);
 }
 
+static void an_ack_names_the_servers_port(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct lab_packet packet;
+
+    (void)state;
+    homa_engine_set_port(lab_engine(lab, 0), LAB_PORT + 1);
+    lab->hosts[0].address.port = LAB_PORT + 1;
+    finish_rpcs(lab, 1);
+    lab_request(lab, 0, 1, 10, 1);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.data.ack.server_port, LAB_PORT);
+    finish_rpcs_at_once(lab, HOMA_ACKS_HELD);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.type, HOMA_ACK);
+    assert_int_equal(packet.decoded.ack.acks[0].server_port, LAB_PORT);
+    lab_close(lab);
+}
+
 static void when_ack_records_run_out_the_ack_is_dropped_and_counted(void **state)
 {
     struct homa_engine_options options = lab_options();
@@ -229,6 +248,8 @@ static void somebody_elses_ack_changes_nothing(void **state)
     push_ack(lab, 0, ID + 2, LAB_PORT);
     push_ack(lab, 0, ID | 1, LAB_PORT); /* not a client's id */
     push_ack(lab, 0, 0, LAB_PORT);
+    lab->hosts[0].address.port = 33333; /* another socket of the client's host */
+    push_ack(lab, 0, ID, LAB_PORT);
     assert_int_equal(lab_usage(lab, 1).rpcs, 1);
     lab_close(lab);
 }
@@ -306,6 +327,7 @@ int main(void)
         cmocka_unit_test(an_ack_rides_only_to_its_own_server),
         cmocka_unit_test(many_acks_get_packets_of_their_own),
         cmocka_unit_test(a_need_ack_takes_all_pending_acks_along),
+        cmocka_unit_test(an_ack_names_the_servers_port),
         cmocka_unit_test(when_ack_records_run_out_the_ack_is_dropped_and_counted),
         cmocka_unit_test(an_ack_packet_ends_the_rpc),
         cmocka_unit_test(an_ack_on_data_ends_the_rpc),

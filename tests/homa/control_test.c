@@ -135,6 +135,10 @@ static void one_resend_per_gap_that_is_due(void **state)
     assert_int_equal(packets[0].decoded.resend.offset, 1000);
     assert_int_equal(packets[0].decoded.resend.length, 1000);
     assert_int_equal(packets[1].decoded.resend.offset, 3000);
+    /* The next one to be due does not bring up those that have been asked for. */
+    lab_tick(lab, 1, 200 * LAB_US);
+    assert_int_equal(lab_pull(lab, 1, packets, 8), 1);
+    assert_int_equal(packets[0].decoded.resend.offset, 5000);
     lab_close(lab);
 }
 

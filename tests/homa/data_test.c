@@ -331,18 +331,22 @@ static void a_response_to_an_rpc_that_is_over_gets_an_ack(void **state)
     lab_close(lab);
 }
 
-static void a_failed_rpc_takes_no_response(void **state)
+static void a_failed_rpc_takes_no_response_and_acknowledges_it(void **state)
 {
     struct lab *lab = lab_open(2);
     uint64_t id = lab_request(lab, 0, 1, 10, 1);
     struct homa_packet packet = lab_data(id | 1, 10, 0, 10);
     struct lab_message message;
+    struct lab_packet out;
 
     (void)state;
     assert_int_equal(homa_engine_abort(lab_engine(lab, 0), lab->now, id, ECANCELED), 0);
     lab_push(lab, 0, 1, &packet, 1);
     assert_int_equal(lab_take(lab, 0, HOMA_TAKE_RESPONSE, 0, &message), 0);
     assert_int_equal(message.info.error, ECANCELED);
+    lab_request(lab, 0, 1, 10, 1);
+    assert_int_equal(lab_pull_type(lab, 0, HOMA_DATA, &out), 1);
+    assert_int_equal(out.decoded.data.ack.client_id, id);
     lab_close(lab);
 }
 
@@ -497,7 +501,7 @@ int main(void)
         cmocka_unit_test(a_full_table_of_tombstones_forgets_the_oldest_and_counts_it),
         cmocka_unit_test(a_request_that_never_reached_the_application_leaves_no_tombstone),
         cmocka_unit_test(a_response_to_an_rpc_that_is_over_gets_an_ack),
-        cmocka_unit_test(a_failed_rpc_takes_no_response),
+        cmocka_unit_test(a_failed_rpc_takes_no_response_and_acknowledges_it),
         cmocka_unit_test(a_response_that_came_twice_is_taken_once),
         cmocka_unit_test(the_request_is_let_go_when_the_response_begins),
         cmocka_unit_test(a_stale_cutoff_version_gets_cutoffs_once_per_millisecond),

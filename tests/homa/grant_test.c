@@ -62,6 +62,23 @@ static void a_long_message_is_granted_once_it_has_begun(void **state)
     lab_close(lab);
 }
 
+static void of_two_senders_the_one_with_less_left_is_granted_a_higher_level(void **state)
+{
+    struct lab *lab = lab_open(3);
+    struct homa_packet longer = lab_data(ID, 200000, 0, 40000);
+    struct lab_packet packets[2];
+
+    (void)state;
+    lab_push(lab, 1, 2, &longer, 1);
+    push(lab, ID, 100000, 0, 40000, 40000);
+    schedule(lab, 1);
+    assert_int_equal(lab_pull(lab, 1, packets, 2), 2);
+    assert_int_equal(packets[0].decoded.grant.offset, 100000);
+    assert_int_equal(packets[0].decoded.grant.priority, 1);
+    assert_int_equal(packets[1].decoded.grant.priority, 0);
+    lab_close(lab);
+}
+
 static void grants_stay_within_the_window(void **state)
 {
     struct homa_engine_options options = lab_options();
@@ -137,6 +154,7 @@ static void a_lost_grant_is_repaired_by_a_resend(void **state)
     assert_int_equal(lab_pull_type(lab, 1, HOMA_RESEND, &packet), 1);
     assert_int_equal(packet.decoded.resend.offset, 40000);
     assert_int_equal(packet.decoded.resend.length, 20000);
+    assert_int_equal(packet.decoded.resend.priority, 0); /* that of the grant */
     lab_close(lab);
 }
 
@@ -165,6 +183,38 @@ static void silence_while_we_grant_nothing_is_not_the_senders(void **state)
     /* When the first one stops, the second gets its turn, and its silence counts. */
     lab_tick(lab, 1, 1200 * LAB_MS);
     assert_int_equal(lab_counters(lab, 1)->server_rpc_discards, 2);
+    lab_close(lab);
+}
+
+static void a_sender_whose_turn_comes_after_long_has_time_to_send(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct homa_packet other = lab_data(ID, 900000, 0, 40000);
+    struct homa_packet unknown = {.type = HOMA_RPC_UNKNOWN, .id = ID};
+    struct lab_packet packet;
+    struct lab *lab;
+
+    (void)state;
+    options.knobs.max_overcommit = 1;
+    options.knobs.window = 20000;
+    options.knobs.grant_fifo_fraction = 0;
+    options.knobs.timeout_ticks = 20;
+    lab = lab_open_with(3, &options, 64);
+    push(lab, ID, 800000, 0, 40000, 40000);
+    schedule(lab, 1);
+    lab_push(lab, 1, 2, &other, 1);
+    for (uint32_t i = 0; i < 480; i++) {
+        lab_tick(lab, 1, 500 * LAB_US);
+        push(lab, ID, 800000, 40000 + i, 1, 40000);
+        flush(lab, 1);
+    }
+    lab_push(lab, 1, 0, &unknown, 0);
+    schedule(lab, 1);
+    assert_int_equal(lab_pull_type(lab, 1, HOMA_GRANT, &packet), 1);
+    lab_tick(lab, 1, 19 * LAB_MS);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 1);
+    lab_tick(lab, 1, 2 * LAB_MS);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 0);
     lab_close(lab);
 }
 
@@ -291,10 +341,44 @@ static void a_grant_for_another_engine_comes_back_to_be_sent_for_it(void **state
     assert_int_equal(decoded.id, ID | 1);
     assert_int_equal(packet.priority, 7);
     /* The other engine learns of it before it asks for anything. */
-    lab_tick(lab, 2, 10 * LAB_MS);
+    lab_tick(lab, 2, 5 * LAB_MS);
     assert_int_equal(lab_pull_type(lab, 2, HOMA_RESEND, &out), 1);
     assert_int_equal(out.decoded.resend.offset, 40000);
     assert_int_equal(out.decoded.resend.length, 50000);
+    lab_close(lab);
+}
+
+static void what_others_granted_after_long_is_learnt_soon_and_no_silence(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct homa_packet other = lab_data(ID, 900000, 0, 40000);
+    struct homa_packet unknown = {.type = HOMA_RPC_UNKNOWN, .id = ID};
+    struct homa_grant grants[4];
+    struct lab_packet packet;
+    struct lab *lab;
+
+    (void)state;
+    options.knobs.max_overcommit = 1;
+    options.knobs.window = 20000;
+    options.knobs.grant_fifo_fraction = 0;
+    lab = open_shared(&options);
+    push(lab, ID, 800000, 0, 40000, 40000);
+    schedule(lab, 1);
+    lab_push(lab, 2, 0, &other, 1);
+    for (uint32_t i = 0; i < 2600; i++) {
+        lab_tick(lab, 1, 500 * LAB_US);
+        lab_jump(lab, 2, 0);
+        push(lab, ID, 800000, 40000 + i, 1, 40000);
+        flush(lab, 1);
+    }
+    lab_push(lab, 1, 0, &unknown, 0);
+    assert_int_equal(homa_engine_schedule(lab_engine(lab, 1), lab->now, grants, 4), 1);
+    assert_ptr_equal(grants[0].owner->cookie, &lab->hosts[2]);
+    /* That grant is lost. Within 100 ms the other engine learns of it, and asks. */
+    lab_tick(lab, 2, 110 * LAB_MS);
+    assert_int_equal(lab_usage(lab, 2).rpcs, 1);
+    assert_int_equal(lab_pull_type(lab, 2, HOMA_RESEND, &packet), 1);
+    assert_int_equal(packet.decoded.resend.length, 20000);
     lab_close(lab);
 }
 
@@ -359,17 +443,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(short_messages_never_touch_the_scheduler),
         cmocka_unit_test(a_long_message_is_granted_once_it_has_begun),
+        cmocka_unit_test(of_two_senders_the_one_with_less_left_is_granted_a_higher_level),
         cmocka_unit_test(grants_stay_within_the_window),
         cmocka_unit_test(a_sender_that_never_grants_needs_no_grants),
         cmocka_unit_test(a_complete_message_gives_its_place_back),
         cmocka_unit_test(a_message_that_is_given_up_gives_its_place_back),
         cmocka_unit_test(a_lost_grant_is_repaired_by_a_resend),
         cmocka_unit_test(silence_while_we_grant_nothing_is_not_the_senders),
+        cmocka_unit_test(a_sender_whose_turn_comes_after_long_has_time_to_send),
         cmocka_unit_test(when_the_scheduler_is_full_a_message_tries_again),
         cmocka_unit_test(without_a_scheduler_resends_grant_step_by_step),
         cmocka_unit_test(detaching_in_the_middle_leaves_messages_alive),
         cmocka_unit_test(a_granted_round_trip_is_measured),
         cmocka_unit_test(a_grant_for_another_engine_comes_back_to_be_sent_for_it),
+        cmocka_unit_test(what_others_granted_after_long_is_learnt_soon_and_no_silence),
         cmocka_unit_test(engines_that_share_a_scheduler_all_finish),
         cmocka_unit_test(detaching_makes_every_message_forget_its_place),
         cmocka_unit_test(after_detaching_and_attaching_again_messages_are_granted),

@@ -163,6 +163,8 @@ static void a_stranger_cannot_speak_for_the_server(void **state)
     struct lab *lab = lab_open(3);
     uint64_t id = sent_request(lab, 100000);
     struct homa_packet packet = lab_data(id | 1, 10, 0, 10);
+    struct base_address address = lab_address(lab, 2);
+    struct homa_peer *stranger = homa_peer_get(lab_engine(lab, 0), &address);
 
     (void)state;
     lab_push(lab, 0, 2, &packet, 1);
@@ -173,6 +175,7 @@ static void a_stranger_cannot_speak_for_the_server(void **state)
     assert_int_equal(flush(lab, 0), 0);
     assert_int_equal(homa_engine_ready(lab_engine(lab, 0), HOMA_TAKE_RESPONSE), 0);
     assert_int_equal(lab_counters(lab, 0)->packet_discards, 3);
+    assert_int_equal(stranger->ack_count, 0); /* it is not told that the RPC is over */
     lab_close(lab);
 }
 
@@ -578,8 +581,10 @@ static void a_client_without_any_response_sends_its_request_again(void **state)
 
     (void)state;
     push(lab, 0, control(HOMA_RPC_UNKNOWN, id | 1));
-    assert_int_equal(lab_pull_type(lab, 0, HOMA_DATA, &packet), 29);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.data.offset, 0);
     assert_true(packet.decoded.data.retransmit);
+    assert_int_equal(lab_pull_type(lab, 0, HOMA_DATA, &packet), 28);
     assert_int_equal(lab_counters(lab, 0)->unknown_rpcs, 1);
     lab_close(lab);
 }

@@ -114,11 +114,19 @@ static void packets_are_never_cut_smaller_than_a_floor(void **state)
     struct lab *lab = lab_open(2);
     struct base_address address = lab_address(lab, 1);
     struct lab_packet packet;
+    uint64_t id;
 
     (void)state;
     homa_engine_set_packet_bytes(lab_engine(lab, 0), &address, 1);
     lab_request(lab, 0, 1, 10000, 1);
     assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.length, HOMA_PACKET_BYTES_MIN);
+    homa_engine_set_packet_bytes(lab_engine(lab, 0), &address, 1456);
+    assert_int_equal(homa_engine_request(lab_engine(lab, 0), lab->now, &address,
+                                         lab_payload(lab, 0, 2000, 1), 1, 0, false, &id),
+                     0);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.id, id);
     assert_int_equal(packet.length, HOMA_PACKET_BYTES_MIN);
     lab_close(lab);
 }

@@ -65,6 +65,23 @@ static void a_full_queue_below_holds_long_messages_back(void **state)
     lab_close(lab);
 }
 
+static void a_process_that_was_stopped_does_not_wake_in_the_past(void **state)
+{
+    struct lab *lab = lab_open(2);
+
+    (void)state;
+    lab_request(lab, 0, 1, 100, 1);
+    pull_bytes(lab);
+    lab_jump(lab, 0, 300 * LAB_MS);
+    assert_true(lab_counters(lab, 0)->time_lost_ns > 0);
+    pull_bytes(lab);
+    lab->hosts[0].backlog = (struct base_backlog){.bytes = 2500, .bytes_per_second = GBIT};
+    lab_request(lab, 0, 1, 40000, 1);
+    assert_int_equal(pull_bytes(lab), 0);
+    assert_int_equal(homa_engine_deadline(lab_engine(lab, 0)), lab->now + 10 * LAB_US);
+    lab_close(lab);
+}
+
 static void the_queue_below_gets_one_segmented_send_at_most(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -235,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_rate_nothing_is_held_back),
         cmocka_unit_test(a_full_queue_below_holds_long_messages_back),
+        cmocka_unit_test(a_process_that_was_stopped_does_not_wake_in_the_past),
         cmocka_unit_test(the_queue_below_gets_one_segmented_send_at_most),
         cmocka_unit_test(max_gso_size_bounds_what_may_queue),
         cmocka_unit_test(short_messages_are_never_held_back),

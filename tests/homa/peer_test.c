@@ -218,7 +218,33 @@ static void a_retransmitted_request_measures_nothing(void **state)
     lab_close(lab);
 }
 
-static void an_ack_to_the_first_need_ack_is_a_round_trip(void **state)
+static void the_time_to_a_response_begins_when_the_request_is_all_out(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct base_address address = lab_address(lab, 1);
+    struct mem_payload *payload = lab_payload(lab, 0, 10, 1);
+    struct homa_packet response = lab_data(0, 10, 0, 10);
+    struct lab_packet packet;
+    uint64_t id;
+
+    (void)state;
+    payload->ready = 0;
+    assert_int_equal(
+        homa_engine_request(lab_engine(lab, 0), lab->now, &address, payload, 0, 0, false, &id), 0);
+    lab_tick(lab, 0, LAB_MS);
+    payload->ready = 10;
+    homa_engine_more(lab_engine(lab, 0), lab->now, &address, id);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    lab_tick(lab, 0, 20 * LAB_US);
+    response.id = id | 1;
+    lab_push(lab, 0, 1, &response, 1);
+    assert_int_equal(homa_peer_find(lab_engine(lab, 0), &address)->response_ns, 20 * LAB_US);
+    lab_close(lab);
+}
+
+/* Lets host 1 send a response and as many NEED_ACKs, then acknowledges it 30 us later. Returns the
+ * round trip that this tells. */
+static uint32_t rtt_after_need_acks(unsigned count)
 {
     struct lab *lab = lab_open(2);
     struct homa_packet request = lab_data(5000, 10, 0, 10);
@@ -227,21 +253,33 @@ static void an_ack_to_the_first_need_ack_is_a_round_trip(void **state)
     struct base_address client = lab_address(lab, 0);
     struct lab_message message;
     struct lab_packet packet;
-    uint64_t due;
+    uint32_t rtt_ns;
 
-    (void)state;
     client.local = lab_address(lab, 1).remote;
     lab_push(lab, 1, 0, &request, 1);
     assert_int_equal(lab_take(lab, 1, HOMA_TAKE_REQUEST, 1, &message), 0);
     assert_int_equal(lab_reply(lab, 1, 0, 5001, 10, 1), 0);
     lab_pull(lab, 1, &packet, 1);
-    due = homa_engine_deadline(lab_engine(lab, 1));
-    lab_tick(lab, 1, due - lab->now);
-    assert_int_equal(lab_pull_type(lab, 1, HOMA_NEED_ACK, &packet), 1);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t due = homa_engine_deadline(lab_engine(lab, 1));
+
+        lab_tick(lab, 1, due - lab->now);
+        assert_int_equal(lab_pull_type(lab, 1, HOMA_NEED_ACK, &packet), 1);
+    }
     lab_tick(lab, 1, 30 * LAB_US);
     lab_push(lab, 1, 0, &ack, 1);
-    assert_int_equal(homa_peer_find(lab_engine(lab, 1), &client)->rtt_ns, 30 * LAB_US);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 0);
+    rtt_ns = homa_peer_find(lab_engine(lab, 1), &client)->rtt_ns;
     lab_close(lab);
+    return rtt_ns;
+}
+
+static void only_an_ack_to_the_first_need_ack_is_a_round_trip(void **state)
+{
+    (void)state;
+    assert_int_equal(rtt_after_need_acks(0), 0);
+    assert_int_equal(rtt_after_need_acks(1), 30 * LAB_US);
+    assert_int_equal(rtt_after_need_acks(2), 0);
 }
 
 int main(void)
@@ -259,7 +297,8 @@ int main(void)
         cmocka_unit_test(only_the_best_response_times_say_something_about_the_path),
         cmocka_unit_test(a_retransmitted_response_measures_nothing),
         cmocka_unit_test(a_retransmitted_request_measures_nothing),
-        cmocka_unit_test(an_ack_to_the_first_need_ack_is_a_round_trip),
+        cmocka_unit_test(the_time_to_a_response_begins_when_the_request_is_all_out),
+        cmocka_unit_test(only_an_ack_to_the_first_need_ack_is_a_round_trip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

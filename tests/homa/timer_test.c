@@ -190,6 +190,21 @@ static void a_request_that_waits_for_grants_asks_too(void **state)
     lab_close(lab);
 }
 
+static void a_sign_of_life_begins_the_silence_anew(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = sent_request(lab, 100000);
+    struct homa_packet grant = {.type = HOMA_GRANT, .id = id | 1, .grant = {.offset = 40000}};
+    struct lab_packet packet;
+
+    (void)state;
+    assert_int_equal(wait_for(lab, 0, HOMA_RESEND, &packet), 5 * LAB_MS);
+    lab_tick(lab, 0, 3 * LAB_MS);
+    lab_push(lab, 0, 1, &grant, 0);
+    assert_int_equal(wait_for(lab, 0, HOMA_RESEND, &packet), 5 * LAB_MS);
+    lab_close(lab);
+}
+
 /* ---- a message of which something is missing ---- */
 
 static void the_tail_is_asked_for_after_5_ms_of_silence_and_every_5_ms(void **state)
@@ -556,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_client_gives_up_after_the_timeout),
         cmocka_unit_test(nobody_is_silent_while_our_bytes_have_not_gone_out),
         cmocka_unit_test(a_request_that_waits_for_grants_asks_too),
+        cmocka_unit_test(a_sign_of_life_begins_the_silence_anew),
         cmocka_unit_test(the_tail_is_asked_for_after_5_ms_of_silence_and_every_5_ms),
         cmocka_unit_test(a_gap_is_asked_for_after_1_ms_when_the_round_trip_is_unknown),
         cmocka_unit_test(a_gap_is_asked_for_in_microseconds_when_the_round_trip_is_known),
