@@ -148,6 +148,7 @@ struct mem_payload *sim_payload_new(struct sim_host *host, uint8_t *bytes, uint3
     if (made == NULL)
         sim_out_of_memory();
     made->bytes = bytes;
+    made->holder = NULL;
     made->payload = (struct mem_payload){
         .bytes = bytes != NULL ? bytes : sim_memory_nowhere(),
         .length = length,
@@ -163,6 +164,8 @@ void sim_payload_free(struct sim_host *host, struct mem_payload *payload)
 
     assert(host->payloads > 0);
     host->payloads--;
+    if (made->holder != NULL)
+        *made->holder = NULL;
     free(made->bytes);
     free(made);
 }
@@ -376,6 +379,7 @@ static void schedule(struct sim_host *host, struct sim_socket *socket)
 
     if (!homa_engine_wants_schedule(socket->engine))
         return;
+    sim_world_see_schedule(host->world, host, false);
     do {
         count = homa_engine_schedule(socket->engine, engine_now(host), grants, GRANTS_AT_A_TIME);
         for (size_t i = 0; i < count; i++) {
@@ -386,6 +390,7 @@ static void schedule(struct sim_host *host, struct sim_socket *socket)
             card_take(host, owner, &packet, 1);
         }
     } while (count == GRANTS_AT_A_TIME);
+    sim_world_see_schedule(host->world, host, true);
 }
 
 /* Tells the application what is ready. Returns whether there was anything. */

@@ -81,8 +81,9 @@ struct sim_host;
 
 /* A payload that the application gives away; freed when the engine releases it. */
 struct sim_payload {
-    struct mem_payload payload; /* first */
-    uint8_t *bytes;             /* malloc, or NULL when payload.bytes is somebody else's */
+    struct mem_payload payload;  /* first */
+    uint8_t *bytes;              /* malloc, or NULL when payload.bytes is somebody else's */
+    struct sim_payload **holder; /* made NULL when this is freed; NULL = nobody wants to know */
 };
 
 /* What a host tells its application. Each may call the functions below on any host. */

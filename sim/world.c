@@ -101,6 +101,12 @@ void sim_world_see(struct sim_world *world, enum sim_sight sight, const struct s
         world->watcher.see(world->watcher.context, sight, packet);
 }
 
+void sim_world_see_schedule(struct sim_world *world, struct sim_host *host, bool is_over)
+{
+    if (world->watcher.see_schedule != NULL)
+        world->watcher.see_schedule(world->watcher.context, host, is_over);
+}
+
 /* ---- packets ---- */
 
 static void ring_delayed(struct sim_alarm *alarm)

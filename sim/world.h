@@ -41,6 +41,8 @@ enum sim_sight {
 struct sim_watcher {
     void *context;
     void (*see)(void *context, enum sim_sight sight, const struct sim_packet *packet);
+    /* A host is about to run its scheduler, and has. NULL: not asked for. */
+    void (*see_schedule)(void *context, struct sim_host *host, bool is_over);
 };
 
 struct sim_world_options {
@@ -82,6 +84,7 @@ void sim_world_inject(struct sim_world *world, uint32_t from, uint16_t source_po
 /* A host's card has sent its packet: on to the hook and the network. For host.c. */
 void sim_world_carry(struct sim_world *world, struct sim_packet *packet, sim_time at);
 void sim_world_see(struct sim_world *world, enum sim_sight sight, const struct sim_packet *packet);
+void sim_world_see_schedule(struct sim_world *world, struct sim_host *host, bool is_over);
 
 struct sim_world_totals {
     uint64_t sent;      /* datagrams */
