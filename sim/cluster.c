@@ -1,0 +1,514 @@
+/*
+ * The published experiment (cluster.h): arrivals, the application of all hosts, and the accounts.
+ *
+ * A message is found again at its receiver by its sender and id: an engine's ids grow by two from
+ * request to request, so that (id - the first id) / 2 is its place among what its sender has sent.
+ */
+#include "sim/cluster.h"
+
+#include "sim/exponential.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of a GRANT packet. */
+#define GRANT_LENGTH 33u
+/* How often downlinks are looked at. */
+#define SAMPLE_EVERY (10 * SIM_US)
+/* Counted messages have so many times the time of their arrivals to finish. */
+#define PATIENCE 4u
+
+struct message {
+    sim_time born_at; /* when the engine got it; SIM_NEVER: over */
+    uint32_t length;
+    uint16_t to;
+    bool counts;
+};
+
+struct sender {
+    struct message *messages;
+    uint64_t count;
+    uint64_t room;
+    uint64_t first_id;
+};
+
+struct cluster {
+    struct sim_alarm arrival;
+    struct sim_alarm sample;
+    const struct sim_cluster_options *options;
+    struct sim_cluster_result *result;
+    struct sim_world *world;
+    struct sender *senders;
+    struct base_random arrivals;
+    struct base_random losses;
+    uint64_t mean_gap_ps; /* between arrivals in the whole cluster */
+    uint64_t born;
+    uint64_t open; /* counted messages under way */
+    sim_time counting_since;
+    sim_time born_all_at; /* when the last counted message was born; SIM_NEVER = not yet */
+};
+
+/* ---- what is expected ---- */
+
+static uint32_t packet_payload(const struct sim_host_options *host)
+{
+    return host->packet_bytes - HOMA_DATA_HEADER_LENGTH;
+}
+
+static uint32_t wire_bytes(const struct sim_host_options *host, uint32_t length)
+{
+    uint32_t bytes = length + host->wire_overhead;
+
+    return bytes > host->wire_minimum ? bytes : host->wire_minimum;
+}
+
+static uint32_t data_wire_bytes(const struct sim_host_options *host, uint32_t payload)
+{
+    return wire_bytes(host, HOMA_DATA_HEADER_LENGTH + payload);
+}
+
+uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options)
+{
+    const struct sim_host_options *host = &options->host;
+    const struct homa_knobs *knobs = &host->knobs;
+    uint32_t full = packet_payload(host);
+    uint64_t grant = homa_sched_grant_worth(knobs);
+    unsigned __int128 wire = 0;
+    unsigned __int128 bytes = 0;
+
+    for (uint32_t i = 0; i < sim_workload_lengths(options->workload); i++) {
+        uint64_t weight = sim_workload_weight(options->workload, i);
+        uint32_t length = sim_workload_length(options->workload, i);
+        uint32_t packets = length / full;
+        uint64_t on_wire = (uint64_t)packets * data_wire_bytes(host, full);
+
+        if (length % full != 0)
+            on_wire += data_wire_bytes(host, length % full);
+        if (length > knobs->unsched_bytes)
+            on_wire += (length - knobs->unsched_bytes + grant - 1) / grant *
+                       wire_bytes(host, GRANT_LENGTH);
+        wire += (unsigned __int128)on_wire * weight;
+        bytes += (unsigned __int128)length * weight;
+    }
+    return (uint64_t)(wire * 1000 / bytes);
+}
+
+/* From a packet's first bit on the host's link until it is in the queue of the last link. */
+static sim_time way_to_downlink(const struct sim_network_options *network, uint32_t bytes,
+                                bool same_rack)
+{
+    sim_time host_ps = UINT64_C(8000000) / network->host_mbps;
+    sim_time hop = network->propagation + network->switch_delay;
+    sim_time time = bytes * host_ps + hop;
+
+    if (!same_rack && network->topology == SIM_RACKS)
+        time += 2 * (bytes * (UINT64_C(8000000) / network->core_mbps) + hop);
+    return time;
+}
+
+sim_time sim_cluster_ideal(const struct sim_cluster_options *options, uint32_t length,
+                           bool same_rack)
+{
+    const struct sim_network_options *network = &options->network;
+    const struct sim_host_options *host = &options->host;
+    sim_time host_ps = UINT64_C(8000000) / network->host_mbps;
+    uint32_t full = packet_payload(host);
+    uint32_t whole = (length - 1) / full; /* packets before the last one */
+    uint32_t full_wire = data_wire_bytes(host, full);
+    uint32_t last_wire = data_wire_bytes(host, length - whole * full);
+    sim_time begin = options->start_delay + host->send_delay;
+    sim_time last_link_idle = 0;
+    sim_time last_there;
+
+    if (whole > 0)
+        last_link_idle = begin + (whole - 1) * full_wire * host_ps +
+                         way_to_downlink(network, full_wire, same_rack) + full_wire * host_ps;
+    last_there =
+        begin + whole * full_wire * host_ps + way_to_downlink(network, last_wire, same_rack);
+    if (last_there < last_link_idle)
+        last_there = last_link_idle;
+    return last_there + last_wire * host_ps + network->propagation + network->receive_delay;
+}
+
+/* ---- set-up ---- */
+
+/* A full frame is 1,538 bytes of the link either way, gap and preamble included. The paper's
+ * packets carry 1,442 bytes of an unscheduled message; our own headers leave 1,416. */
+static void use_wire(struct sim_cluster_options *options, bool is_papers)
+{
+    uint32_t payload = is_papers ? 1442 : 1416;
+
+    options->host.packet_bytes = HOMA_DATA_HEADER_LENGTH + payload;
+    options->host.wire_overhead = 1538 - options->host.packet_bytes;
+}
+
+/* The paper's degree of overcommitment, which is its number of scheduled levels. */
+static unsigned scheduled_levels(const struct sim_workload *workload)
+{
+    static const struct {
+        const char *name;
+        unsigned levels;
+    } published[] = {{"w1", 1}, {"w2", 3}, {"w3", 4}, {"w4", 7}, {"w5", 7}};
+
+    for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++)
+        if (strcmp(sim_workload_name(workload), published[i].name) == 0)
+            return published[i].levels;
+    return 4;
+}
+
+/* ---- messages ---- */
+
+static bool is_same_rack(const struct sim_network_options *network, uint32_t a, uint32_t b)
+{
+    return network->topology == SIM_SINGLE ||
+           a / network->hosts_per_rack == b / network->hosts_per_rack;
+}
+
+static struct message *add_message(struct sender *sender)
+{
+    if (sender->count == sender->room) {
+        sender->room = sender->room == 0 ? 1024 : 2 * sender->room;
+        sender->messages = realloc(sender->messages, sender->room * sizeof(struct message));
+        if (sender->messages == NULL)
+            sim_out_of_memory();
+    }
+    return &sender->messages[sender->count++];
+}
+
+static void begin_counting(struct cluster *cluster)
+{
+    cluster->counting_since = sim_world_now(cluster->world);
+    sim_network_begin_totals(sim_world_network(cluster->world));
+}
+
+static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
+{
+    const struct sim_cluster_options *options = cluster->options;
+    struct sim_host *host = sim_world_host(cluster->world, from);
+    struct sim_socket *socket = sim_host_socket(host, 0);
+    struct base_address address =
+        sim_socket_address(sim_host_socket(sim_world_host(cluster->world, to), 0));
+    uint32_t length = sim_workload_sample(options->workload, &cluster->arrivals);
+    struct mem_payload *payload = sim_payload_new(host, NULL, length);
+    struct sender *sender = &cluster->senders[from];
+    struct message *message;
+    uint64_t id = 0;
+
+    if (cluster->born == options->warmup)
+        begin_counting(cluster);
+    if (homa_engine_request(socket->engine, sim_engine_now(cluster->world), &address, payload, 0, 0,
+                            false, &id) != 0) {
+        sim_payload_free(host, payload);
+        cluster->result->refused++;
+        return;
+    }
+    if (sender->count == 0)
+        sender->first_id = id;
+    assert(id == sender->first_id + 2 * sender->count);
+    message = add_message(sender);
+    *message = (struct message){
+        .born_at = sim_world_now(cluster->world),
+        .length = length,
+        .to = (uint16_t)to,
+        .counts =
+            cluster->born >= options->warmup && cluster->born < options->warmup + options->messages,
+    };
+    cluster->born++;
+    cluster->open += message->counts;
+    if (cluster->born == options->warmup + options->messages)
+        cluster->born_all_at = sim_world_now(cluster->world);
+    sim_host_touch(host);
+}
+
+static void ring_arrival(struct sim_alarm *alarm)
+{
+    struct cluster *cluster = (struct cluster *)alarm; /* its first field */
+    uint32_t hosts = cluster->options->network.hosts;
+    uint32_t from;
+    uint32_t to = 0;
+
+    if (cluster->options->pattern == SIM_INCAST) {
+        from = 1 + (uint32_t)base_random_below(&cluster->arrivals, cluster->options->senders);
+    } else {
+        from = (uint32_t)base_random_below(&cluster->arrivals, hosts);
+        to = (uint32_t)base_random_below(&cluster->arrivals, hosts - 1);
+        to += to >= from;
+    }
+    send_message(cluster, from, to);
+    uint64_t gap = sim_exponential(&cluster->arrivals, cluster->mean_gap_ps);
+
+    sim_alarm_set(sim_world_clock(cluster->world), alarm, sim_world_now(cluster->world) + gap);
+}
+
+/* The receiver has the message: it is over at both ends. */
+static void finish(struct cluster *cluster, struct sim_socket *socket,
+                   const struct homa_message *taken)
+{
+    const struct sim_cluster_options *options = cluster->options;
+    uint64_t now = sim_engine_now(cluster->world);
+    uint32_t from = sim_address_host(&taken->peer);
+    uint32_t to = sim_host_number(socket->host);
+    struct sender *sender = &cluster->senders[from];
+    uint64_t client_id = taken->id & ~UINT64_C(1);
+    struct message *message = &sender->messages[(client_id - sender->first_id) / 2];
+    uint32_t bad;
+
+    assert(message->born_at != SIM_NEVER && message->to == to && message->length == taken->length);
+    homa_engine_return_bpages(socket->engine, now, taken->bpage_offsets, taken->num_bpages, &bad);
+    homa_engine_drop(socket->engine, now, &taken->peer, taken->id);
+    homa_engine_abort(sim_host_socket(sim_world_host(cluster->world, from), 0)->engine, now,
+                      client_id, 0);
+    if (message->counts) {
+        bool is_near = is_same_rack(&options->network, from, to);
+
+        sim_slowdown_add(cluster->result->slowdown, message->length,
+                         options->start_delay + sim_host_now(socket->host) - message->born_at,
+                         sim_cluster_ideal(options, message->length, is_near));
+        cluster->result->finished++;
+        cluster->result->message_bytes += message->length;
+        cluster->open--;
+    }
+    message->born_at = SIM_NEVER;
+}
+
+static void take_messages(void *context, struct sim_socket *socket)
+{
+    struct cluster *cluster = context;
+    struct homa_message taken;
+
+    while (homa_engine_take(socket->engine, sim_engine_now(cluster->world), 0, HOMA_TAKE_REQUEST,
+                            &taken) == 0)
+        finish(cluster, socket, &taken);
+    /* A sender that gives up would be a fault of the experiment: its timeout is too short. */
+    while (homa_engine_take(socket->engine, sim_engine_now(cluster->world), 0, HOMA_TAKE_RESPONSE,
+                            &taken) == 0)
+        cluster->result->failed++;
+}
+
+/* ---- looking on ---- */
+
+static void ring_sample(struct sim_alarm *alarm)
+{
+    struct cluster *cluster =
+        (struct cluster *)(void *)((char *)alarm - offsetof(struct cluster, sample));
+    struct sim_network *network = sim_world_network(cluster->world);
+
+    if (cluster->counting_since != SIM_NEVER) {
+        for (uint32_t i = 0; i < cluster->options->network.hosts; i++) {
+            bool wants = homa_sched_wants_grants(sim_host_sched(sim_world_host(cluster->world, i)));
+
+            cluster->result->samples++;
+            cluster->result->wasted_samples += wants && !sim_network_is_downlink_busy(network, i);
+        }
+    }
+    sim_alarm_set(sim_world_clock(cluster->world), alarm,
+                  sim_world_now(cluster->world) + SAMPLE_EVERY);
+}
+
+static void lose(void *context, struct sim_packet *packet, struct sim_fate *fate)
+{
+    struct cluster *cluster = context;
+
+    (void)packet;
+    if (base_random_below(&cluster->losses, 1000000) < cluster->options->loss_ppm) {
+        fate->copies = 0;
+        cluster->result->lost++;
+    }
+}
+
+static void add_counters(struct cluster *cluster)
+{
+    uint64_t *sums = (uint64_t *)&cluster->result->counters;
+
+    for (uint32_t i = 0; i < cluster->options->network.hosts; i++) {
+        const struct sim_socket *socket = sim_host_socket(sim_world_host(cluster->world, i), 0);
+        const uint64_t *counters = (const uint64_t *)homa_engine_counters(socket->engine);
+
+        for (size_t j = 0; j < sizeof(struct homa_counters) / sizeof(*sums); j++)
+            sums[j] += counters[j];
+    }
+}
+
+/* ---- the run ---- */
+
+/* Picoseconds between arrivals, all senders together. */
+static uint64_t mean_gap(const struct sim_cluster_options *options)
+{
+    uint64_t per_mille = options->wire_per_mille != 0 ? options->wire_per_mille
+                                                      : sim_cluster_wire_per_mille(options);
+    uint64_t milli_bytes = sim_workload_mean_milli(options->workload);
+    /* Wire bytes per message, times 1,000,000. */
+    unsigned __int128 wire = (unsigned __int128)milli_bytes * per_mille;
+    uint64_t host_ps = UINT64_C(8000000) / options->network.host_mbps;
+    uint64_t links = options->pattern == SIM_INCAST ? 1 : options->network.hosts;
+
+    return (uint64_t)(wire * host_ps / 1000 / options->load_permille / links);
+}
+
+static const char *fault_in(const struct sim_cluster_options *options)
+{
+    if (options->load_permille < 1 || options->load_permille > 10000)
+        return "the load is a share of the link's speed, from 0.001 to 10";
+    if (options->messages == 0)
+        return "at least one message must be counted";
+    if (options->pattern == SIM_INCAST &&
+        (options->senders == 0 || options->senders >= options->network.hosts))
+        return "an incast has from 1 sender to one less than there are hosts";
+    if (options->network.topology == SIM_RACKS &&
+        options->network.core_mbps < options->network.host_mbps)
+        return "links between switches must be as fast as those of hosts, or the times on an idle "
+               "network are not known";
+    return NULL;
+}
+
+static bool is_over(const struct cluster *cluster)
+{
+    if (cluster->born_all_at == SIM_NEVER)
+        return false;
+    sim_time span = cluster->born_all_at - cluster->counting_since + SIM_MS;
+
+    return cluster->open == 0 ||
+           sim_world_now(cluster->world) > cluster->born_all_at + PATIENCE * span;
+}
+
+static void run(struct cluster *cluster, void (*progress)(void *context, unsigned permille),
+                void *context)
+{
+    const struct sim_cluster_options *options = cluster->options;
+    struct sim_clock *clock = sim_world_clock(cluster->world);
+    uint64_t all = options->warmup + options->messages;
+    unsigned told = 0;
+
+    while (!is_over(cluster)) {
+        unsigned done;
+
+        for (unsigned i = 0; i < 10000; i++)
+            sim_clock_step(clock, SIM_NEVER);
+        done = (unsigned)((cluster->born < all ? cluster->born : all) * 990 / all);
+        if (progress != NULL && done != told)
+            progress(context, done);
+        told = done;
+    }
+    if (progress != NULL)
+        progress(context, 1000);
+}
+
+void sim_cluster_defaults(struct sim_cluster_options *options)
+{
+    *options = (struct sim_cluster_options){
+        .network = {.topology = SIM_RACKS,
+                    .hosts = 144,
+                    .hosts_per_rack = 16,
+                    .core_switches = 4,
+                    .host_mbps = 10000,
+                    .core_mbps = 40000,
+                    .switch_delay = 250 * SIM_NS,
+                    .receive_delay = 500 * SIM_NS,
+                    .priorities = 8},
+        .host = {.sockets = 1,
+                 .ports = {4000},
+                 .is_server = {true},
+                 .region_bpages = 16384,
+                 .max_message = 64000000,
+                 .max_rpcs = 2048,
+                 .max_peers = 256,
+                 .max_tombstones = 256,
+                 .sched_limit = UINT32_MAX,
+                 .sched_messages = 4096,
+                 .send_delay = 500 * SIM_NS,
+                 .output_batch = 1,
+                 .wire_minimum = 84},
+        .seed = 1,
+        .start_delay = 500 * SIM_NS,
+        .load_permille = 800,
+        .warmup = 20000,
+        .messages = 100000,
+    };
+    homa_knobs_default(&options->host.knobs);
+    options->host.knobs.flags = HOMA_KNOB_FLAG_DONT_THROTTLE;
+    use_wire(options, false);
+}
+
+void sim_cluster_use_ours(struct sim_cluster_options *options)
+{
+    sim_cluster_use_paper(options);
+    use_wire(options, false);
+}
+
+void sim_cluster_use_paper(struct sim_cluster_options *options)
+{
+    struct homa_knobs *knobs = &options->host.knobs;
+    unsigned scheduled = scheduled_levels(options->workload);
+
+    use_wire(options, true);
+    knobs->unsched_bytes = 7 * packet_payload(&options->host);
+    knobs->window = knobs->unsched_bytes;
+    knobs->max_overcommit = scheduled;
+    knobs->max_incoming = INT32_MAX;
+    knobs->grant_fifo_fraction = 0;
+    sim_workload_cutoffs(options->workload, HOMA_PRIORITIES - scheduled, knobs->unsched_bytes,
+                         packet_payload(&options->host),
+                         options->host.wire_overhead + HOMA_DATA_HEADER_LENGTH,
+                         knobs->unsched_cutoffs);
+}
+
+int sim_cluster_run(const struct sim_cluster_options *options,
+                    void (*progress)(void *context, unsigned permille), void *context,
+                    struct sim_cluster_result *result, const char **why)
+{
+    struct cluster *cluster;
+    const struct sim_world_options world_options = {
+        .seed = base_mix(options->seed),
+        .network = options->network,
+        .hosts = &options->host,
+        .is_host_options_shared = true,
+    };
+
+    *result = (struct sim_cluster_result){0};
+    *why = fault_in(options);
+    if (*why != NULL)
+        return -EINVAL;
+    cluster = sim_allocate(1, sizeof(*cluster));
+    const struct sim_application application = {.context = cluster, .ready = take_messages};
+
+    cluster->world = sim_world_open(&world_options, &application, why);
+    if (cluster->world == NULL) {
+        free(cluster);
+        return -EINVAL;
+    }
+    cluster->options = options;
+    cluster->result = result;
+    cluster->senders = sim_allocate(options->network.hosts, sizeof(struct sender));
+    cluster->arrivals = base_random_seed(base_mix(options->seed + 1));
+    cluster->losses = base_random_seed(base_mix(options->seed + 2));
+    cluster->mean_gap_ps = mean_gap(options);
+    cluster->counting_since = SIM_NEVER;
+    cluster->born_all_at = SIM_NEVER;
+    result->slowdown = sim_slowdown_open();
+    sim_alarm_init(&cluster->arrival, ring_arrival);
+    sim_alarm_init(&cluster->sample, ring_sample);
+    sim_alarm_set(sim_world_clock(cluster->world), &cluster->arrival, 0);
+    sim_alarm_set(sim_world_clock(cluster->world), &cluster->sample, 0);
+    if (options->loss_ppm > 0)
+        sim_world_set_hook(cluster->world, &(struct sim_hook){.context = cluster, .decide = lose});
+    run(cluster, progress, context);
+    result->unfinished = cluster->open;
+    result->total_time = sim_world_now(cluster->world);
+    result->time = result->total_time - cluster->counting_since;
+    for (unsigned kind = 0; kind < SIM_PORT_KINDS; kind++)
+        sim_network_totals(sim_world_network(cluster->world), kind, &result->ports[kind]);
+    add_counters(cluster);
+    struct sim_world_totals totals;
+
+    sim_world_totals(cluster->world, &totals);
+    result->delivered = totals.delivered;
+    sim_world_close(cluster->world);
+    for (uint32_t i = 0; i < options->network.hosts; i++)
+        free(cluster->senders[i].messages);
+    free(cluster->senders);
+    free(cluster);
+    return 0;
+}
