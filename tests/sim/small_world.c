@@ -14,6 +14,12 @@ static uint8_t byte_at(uint32_t length, uint32_t offset)
     return (uint8_t)(length * 7 + offset * 13 + offset / 256);
 }
 
+void small_fill(uint8_t *bytes, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i++)
+        bytes[i] = byte_at(length, i);
+}
+
 static uint8_t *read_message(struct sim_socket *socket, const struct homa_message *message)
 {
     uint8_t *bytes = sim_allocate(message->length, 1);
@@ -158,8 +164,7 @@ uint32_t small_request(struct small_world *small, uint32_t from, uint32_t to, ui
     uint8_t *bytes = sim_allocate(length, 1);
 
     assert_true(number < SMALL_CALLS_MAX);
-    for (uint32_t i = 0; i < length; i++)
-        bytes[i] = byte_at(length, i);
+    small_fill(bytes, length);
     small->calls[number].host = from;
     assert_int_equal(homa_engine_request(client->engine, sim_engine_now(small->world), &server,
                                          sim_payload_new(host, bytes, length), 0, number, false,

@@ -41,6 +41,9 @@ void small_close(struct small_world *small);
 /* Starts a call; returns its index in calls[]. */
 uint32_t small_request(struct small_world *small, uint32_t from, uint32_t to, uint32_t length);
 
+/* The bytes of every request of this length. */
+void small_fill(uint8_t *bytes, uint32_t length);
+
 /* Lets so much time go by. */
 void small_run(struct small_world *small, sim_time time);
 
