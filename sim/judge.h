@@ -9,6 +9,7 @@
 #ifndef SIM_JUDGE_H
 #define SIM_JUDGE_H
 
+#include "base/tree.h"
 #include "sim/clock.h"
 #include "sim/scenario.h"
 #include "sim/world.h"
@@ -39,22 +40,24 @@ enum sim_ending {
 /* One call. Written by the judge only. */
 struct sim_call {
     struct sim_call *next; /* in its bucket */
-    uint64_t id;           /* the client's */
-    uint64_t serial;       /* among all calls; the bytes follow from it */
-    uint32_t client;       /* host */
+    TAILQ_ENTRY(sim_call) of_all;
+    LIST_ENTRY(sim_call) of_open; /* until it has ended */
+    uint64_t id;                  /* the client's */
+    uint64_t serial;              /* among all calls; the bytes follow from it */
+    uint32_t client;              /* host */
     uint32_t client_socket;
     uint32_t number; /* on its socket */
     struct sim_call_plan plan;
     sim_time begun_at;
     sim_time ended_at;
+    sim_time heard_at; /* when its client was last told something that surely counts */
     sim_time alive_at; /* the latest sign of life, or reason to wait on the client's own side */
-    uint64_t served_generation; /* of the server socket that executed it last */
+    uint64_t served_generation; /* of the server socket that executed it last; 0 = none did */
     uint32_t executions;
-    uint32_t sent_limit[2]; /* bytes that the sender of request / response was ever allowed */
+    uint32_t limits[2]; /* bytes that the sender of the request, the response was ever allowed */
     enum sim_ending ending;
     int error;        /* of the ending */
-    int abort_error;  /* what the application asked for; 0 = did not */
-    bool is_tainted;  /* undetected corruption, or a hostile host, has a part in it */
+    int abort_error;  /* what the application asked for; 0 = it did not */
     bool is_answered; /* the server has replied */
 };
 
@@ -65,7 +68,9 @@ void sim_bytes_fill(uint64_t serial, bool is_response, uint8_t *bytes, uint32_t 
 uint32_t sim_bytes_compare(uint64_t serial, bool is_response, uint32_t offset, const uint8_t *bytes,
                            uint32_t length);
 
-struct sim_judge *sim_judge_open(const struct sim_scenario *scenario, struct sim_world *world);
+/* fault: NULL if the network does no harm. */
+struct sim_judge *sim_judge_open(const struct sim_scenario *scenario, struct sim_world *world,
+                                 const struct sim_fault *fault);
 void sim_judge_close(struct sim_judge *judge);
 const struct sim_verdict *sim_judge_verdict(const struct sim_judge *judge);
 /* Records a violation, unless there is one already. */
@@ -87,6 +92,10 @@ void sim_judge_call_result(struct sim_judge *judge, struct sim_call *call,
 /* A server was handed a request. Returns its call, or NULL where nobody asked for it. */
 struct sim_call *sim_judge_request(struct sim_judge *judge, const struct sim_socket *socket,
                                    const struct homa_message *message);
+/* The bytes that an application was given, before it gives their place back: still the same. */
+void sim_judge_still_right(struct sim_judge *judge, const struct sim_call *call, bool is_response,
+                           const struct sim_socket *socket, const uint32_t *offsets,
+                           uint32_t length);
 /* The server has given the engine its response. */
 void sim_judge_reply(struct sim_judge *judge, struct sim_call *call);
 /* A socket, and with it all its calls, is no more (closed, or its host crashed). */
