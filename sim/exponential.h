@@ -12,7 +12,7 @@
 
 #define SIM_LOG2_ONE (UINT64_C(1) << 32)
 
-/* The binary logarithm of value (not 0) in units of 2^-32, rounded down. */
+/* The binary logarithm of value (not 0) in units of 2^-32, rounded down or one unit less. */
 uint64_t sim_log2(uint64_t value);
 
 /*

@@ -176,7 +176,7 @@ static char *read_file(const char *path)
     text = malloc(FILE_MAX_BYTES + 1);
     if (text != NULL) {
         size_t length = fread(text, 1, FILE_MAX_BYTES + 1, file);
-        int fault = ferror(file) != 0 ? EIO : length > FILE_MAX_BYTES ? EFBIG : 0;
+        int fault = ferror(file) != 0 ? errno : length > FILE_MAX_BYTES ? EFBIG : 0;
 
         if (fault == 0) {
             text[length] = '\0';
