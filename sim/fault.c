@@ -431,5 +431,6 @@ uint32_t sim_fault_pending(const struct sim_fault *fault)
 const char *sim_fault_verdict(struct sim_fault *fault)
 {
     sim_fault_verdict_text(&fault->verdict, fault->text, sizeof(fault->text));
+    fault->verdict = (struct sim_fault_verdict){0};
     return fault->text;
 }

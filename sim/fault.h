@@ -131,7 +131,8 @@ bool sim_fault_was_changed(const struct sim_fault *fault, uint32_t from, uint32_
 bool sim_fault_changes_bytes(const struct sim_fault_options *options);
 
 /* What the last decision did to its packet, for traces: "" (nothing), or words such as
- * "lost: bursts" or "changed: header, late: 12.300 us". Valid until the next. */
+ * "lost: bursts" or "changed: header, late: 12.300 us". Valid until the next. To be asked once per
+ * packet: asked again, it has nothing to say. */
 const char *sim_fault_verdict(struct sim_fault *fault);
 
 /* Errors that are on their way to senders. */
