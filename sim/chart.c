@@ -24,7 +24,7 @@ enum {
     TOTAL_HEIGHT = TOP + HEIGHT + 78,
 };
 
-#define TENTHS 10u /* of a pixel */
+#define TENTHS UINT64_C(10) /* of a pixel */
 
 /* The lowest slowdown drawn, in thousandths: some are published a little below 1. */
 #define LOWEST 900u
