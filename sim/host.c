@@ -44,6 +44,7 @@ struct sim_host {
     sim_time spent; /* in this run */
     sim_time busy;  /* in all */
     sim_time stopped_until;
+    sim_time judged_at; /* when timers were judged last */
     struct sim_packet *first_waiting;
     struct sim_packet *last_waiting;
     uint32_t waiting;
@@ -423,9 +424,18 @@ static void send_and_rest(struct sim_host *host)
         if (deadline < next)
             next = deadline;
     }
+    if (next == HOMA_NEVER)
+        return;
+    sim_time at = from_engine_time(next);
+    sim_time now = sim_world_now(host->world);
+
+    /* What is due though all timers have been judged is a pacer that would let packets go, and they
+     * wait for the card: engines have not been asked again. */
+    if (at <= now && host->judged_at == now && sim_alarm_is_set(&host->card))
+        at = host->card.at;
     /* An alarm that rings early costs less than one that is always right. */
-    if (next != HOMA_NEVER && from_engine_time(next) < host->timer.at)
-        sim_alarm_set(sim_world_clock(host->world), &host->timer, from_engine_time(next));
+    if (at < host->timer.at)
+        sim_alarm_set(sim_world_clock(host->world), &host->timer, at);
 }
 
 static void settle(struct sim_host *host)
@@ -474,6 +484,7 @@ static void end_run(struct sim_host *host)
 
 static void advance(struct sim_host *host)
 {
+    host->judged_at = sim_world_now(host->world);
     for (uint32_t i = 0; i < host->options.sockets; i++)
         if (host->sockets[i].engine != NULL)
             homa_engine_advance(host->sockets[i].engine, engine_now(host));
