@@ -372,14 +372,15 @@ static void take_waiting(struct sim_host *host)
 
 /* ---- the loop ---- */
 
-static void schedule(struct sim_host *host, struct sim_socket *socket)
+/* Returns whether the scheduler was run. */
+static bool schedule(struct sim_host *host, struct sim_socket *socket)
 {
     struct homa_grant grants[GRANTS_AT_A_TIME];
     struct base_packet packet;
     size_t count;
 
     if (!homa_engine_wants_schedule(socket->engine))
-        return;
+        return false;
     sim_world_see_schedule(host->world, host, false);
     do {
         count = homa_engine_schedule(socket->engine, engine_now(host), grants, GRANTS_AT_A_TIME);
@@ -392,6 +393,7 @@ static void schedule(struct sim_host *host, struct sim_socket *socket)
         }
     } while (count == GRANTS_AT_A_TIME);
     sim_world_see_schedule(host->world, host, true);
+    return true;
 }
 
 /* Tells the application what is ready. Returns whether there was anything. */
@@ -438,6 +440,8 @@ static void send_and_rest(struct sim_host *host)
         sim_alarm_set(sim_world_clock(host->world), &host->timer, at);
 }
 
+/* What the application does may be news to the scheduler, and the scheduler judges timers of
+ * messages, some of which then fail: that is news to the application. */
 static void settle(struct sim_host *host)
 {
     bool is_news = true;
@@ -447,10 +451,10 @@ static void settle(struct sim_host *host)
         for (uint32_t i = 0; i < host->options.sockets; i++)
             if (host->sockets[i].engine != NULL)
                 is_news |= tell_application(host, &host->sockets[i]);
+        for (uint32_t i = 0; i < host->options.sockets && !is_news; i++)
+            if (host->sockets[i].engine != NULL)
+                is_news |= schedule(host, &host->sockets[i]);
     }
-    for (uint32_t i = 0; i < host->options.sockets; i++)
-        if (host->sockets[i].engine != NULL)
-            schedule(host, &host->sockets[i]);
     send_and_rest(host);
 }
 

@@ -136,6 +136,13 @@ static void take_own(struct homa_engine *engine, const struct homa_grant *grant)
     homa_timer_arm(engine, rpc, engine->clock + engine->waits.resend_first);
 }
 
+/* What RPCs that have ended held. */
+static void give_slots_back(struct homa_engine *engine)
+{
+    while (engine->left_slot_count > 0)
+        homa_sched_remove(engine->sched, engine->left_slots[--engine->left_slot_count]);
+}
+
 size_t homa_engine_schedule(struct homa_engine *engine, uint64_t now, struct homa_grant *grants,
                             size_t max)
 {
@@ -147,14 +154,14 @@ size_t homa_engine_schedule(struct homa_engine *engine, uint64_t now, struct hom
     homa_engine_enter(engine, now);
     if (engine->sched == NULL)
         return 0;
-    while (engine->left_slot_count > 0)
-        homa_sched_remove(engine->sched, engine->left_slots[--engine->left_slot_count]);
+    give_slots_back(engine);
     while ((rpc = TAILQ_FIRST(&engine->dirty)) != NULL) {
         TAILQ_REMOVE(&engine->dirty, rpc, dirty);
         rpc->is_dirty = false;
         if (concerns_scheduler(rpc))
             report(engine, rpc);
     }
+    give_slots_back(engine); /* of those that were judged there */
     while (count < max && got > 0) {
         size_t want = max - count < GRANTS_AT_A_TIME ? max - count : GRANTS_AT_A_TIME;
 
