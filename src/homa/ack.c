@@ -25,12 +25,15 @@ void homa_ack_queue(struct homa_engine *engine, struct homa_peer *peer, uint64_t
     assert(client_id != 0 && !homa_id_is_server(client_id));
     if (is_newest(engine, peer, client_id))
         return;
-    struct homa_pending_ack *ack = base_pool_take(&engine->acks);
+    struct homa_pending_ack *ack = NULL;
 
+    if (peer->share->acks < (engine->acks.capacity + 1) / 2)
+        ack = base_pool_take(&engine->acks);
     if (ack == NULL) {
         engine->counters.ack_overflows++;
         return;
     }
+    peer->share->acks++;
     uint32_t index = base_pool_index(&engine->acks, ack);
 
     *ack = (struct homa_pending_ack){.client_id = client_id, .next = BASE_POOL_NONE};
@@ -60,6 +63,7 @@ uint64_t homa_ack_take(struct homa_engine *engine, struct homa_peer *peer)
     peer->first_ack = ack->next;
     if (--peer->ack_count == 0)
         peer->last_ack = BASE_POOL_NONE;
+    peer->share->acks--;
     base_pool_give(&engine->acks, ack);
     return client_id;
 }
@@ -72,6 +76,7 @@ void homa_ack_put_back(struct homa_engine *engine, struct homa_peer *peer, uint6
         engine->counters.ack_overflows++;
         return;
     }
+    peer->share->acks++;
     *ack = (struct homa_pending_ack){.client_id = client_id, .next = peer->first_ack};
     peer->first_ack = base_pool_index(&engine->acks, ack);
     if (peer->ack_count++ == 0)

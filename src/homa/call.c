@@ -78,6 +78,7 @@ int homa_engine_reply(struct homa_engine *engine, uint64_t now, const struct bas
         return -EALREADY;
     homa_control_hush(engine, rpc, HOMA_TELL_BUSY);
     rpc->state = HOMA_RPC_REPLYING;
+    homa_share_list(rpc, HOMA_HELD_REPLY);
     rpc->heard_at = engine->clock;
     rpc->ask_wait_ns = 0;
     rpc->in.probe_at = 0;
@@ -133,7 +134,7 @@ static void hand_over(struct homa_engine *engine, struct homa_rpc *rpc,
     if (count > 0) {
         memcpy(engine->taken_bpages, rpc->bpages, count * sizeof(rpc->bpages[0]));
         bpage_hand_over(engine->bpages, rpc->bpages, count);
-        rpc->in.num_bpages = 0;
+        homa_stall_hand_over(engine, rpc);
     }
 }
 

@@ -57,11 +57,23 @@ static void check_incoming(const struct homa_engine *engine, const struct homa_r
     assert(in->received.end <= in->granted && in->granted <= in->length);
     assert(in->num_bpages == 0 || in->num_bpages == bpage_count(in->length));
     assert(in->received.bytes == 0 || in->num_bpages > 0 || rpc->state >= HOMA_RPC_READY);
-    assert(!homa_heap_has(&engine->heaps[HOMA_HEAP_STALLED], rpc) || in->num_bpages == 0);
-    assert(in->slot == HOMA_SCHED_NONE || rpc->state == HOMA_RPC_RECEIVING);
+    assert(!rpc->is_stalled || in->num_bpages == 0);
+    assert(in->slot == HOMA_SCHED_NONE || (rpc->state == HOMA_RPC_RECEIVING && !rpc->is_stalled));
     (void)in;
     (void)missing;
     (void)gaps;
+}
+
+/* The list of its host's share that the RPC belongs to. */
+static enum homa_held held_in(const struct homa_rpc *rpc)
+{
+    bool is_server = homa_rpc_is_server(rpc);
+
+    if (rpc->is_stalled)
+        return is_server ? HOMA_HELD_STALLED : HOMA_HELD_NOT;
+    if (rpc->state == HOMA_RPC_RECEIVING)
+        return is_server ? HOMA_HELD_REQUEST : HOMA_HELD_RESPONSE;
+    return rpc->state == HOMA_RPC_REPLYING ? HOMA_HELD_REPLY : HOMA_HELD_NOT;
 }
 
 /* A waiting RPC always has a timer: nothing is ever forgotten. */
@@ -77,6 +89,7 @@ static void check_state(const struct homa_engine *engine, const struct homa_rpc 
     case HOMA_RPC_RECEIVING:
         assert(has_timer && rpc->out.payload == NULL);
         assert(rpc->in.length > 0 && rpc->in.received.bytes < rpc->in.length);
+        assert(rpc->is_stalled != (rpc->in.num_bpages > 0));
         break;
     case HOMA_RPC_READY:
         assert(!has_timer && rpc->out.payload == NULL);
@@ -92,6 +105,8 @@ static void check_state(const struct homa_engine *engine, const struct homa_rpc 
         break;
     }
     assert(rpc->state == HOMA_RPC_READY || !rpc->is_queued);
+    assert(rpc->held == held_in(rpc));
+    (void)held_in;
     (void)has_timer;
 }
 
@@ -160,6 +175,65 @@ static void check_peers(const struct homa_engine *engine, const struct sums *sum
     (void)acks;
 }
 
+/* What one host holds, added up from its peer records; returns the number of these. */
+static uint32_t add_up(const struct homa_engine *engine, struct homa_share *sum,
+                       uint32_t held[HOMA_HELD])
+{
+    uint32_t peers = 0;
+
+    for (uint32_t i = 0; i <= engine->peer_mask; i++) {
+        for (const struct homa_peer *peer = engine->peer_buckets[i]; peer != NULL;
+             peer = peer->next) {
+            const struct homa_rpc *rpc;
+
+            if (!base_address_same_host(&peer->address, &sum->host))
+                continue;
+            peers++;
+            sum->acks += peer->ack_count;
+            LIST_FOREACH(rpc, &peer->rpcs, of_peer) {
+                sum->server_rpcs += homa_rpc_is_server(rpc);
+                sum->bpages += rpc->in.num_bpages;
+                sum->gaps += rpc->in.received.gaps;
+                held[rpc->held]++;
+            }
+        }
+    }
+    return peers;
+}
+
+static void check_share(const struct homa_engine *engine, const struct homa_share *share)
+{
+    struct homa_share sum = {.host = share->host};
+    uint32_t held[HOMA_HELD] = {0};
+    uint32_t peers = add_up(engine, &sum, held);
+
+    assert(share->peers == peers && peers > 0);
+    assert(share->server_rpcs == sum.server_rpcs && share->bpages == sum.bpages);
+    assert(share->gaps == sum.gaps && share->acks == sum.acks);
+    for (unsigned list = HOMA_HELD_NOT + 1; list < HOMA_HELD; list++)
+        check_queue(&share->lists[list], offsetof(struct homa_rpc, of_share), held[list]);
+    assert(share->is_greedy == (2 * share->bpages > engine->region_bpages &&
+                                held[HOMA_HELD_REQUEST] + held[HOMA_HELD_RESPONSE] > 0));
+    assert(share->server_rpcs <= engine->max_rpcs / 2 || engine->most_rpcs == share);
+    assert(share->peers <= engine->max_peers / 2 || engine->most_peers == share);
+    (void)peers;
+}
+
+static void check_shares(const struct homa_engine *engine)
+{
+    uint32_t shares = 0;
+
+    for (uint32_t i = 0; i <= engine->peer_mask; i++) {
+        for (const struct homa_share *share = engine->share_buckets[i]; share != NULL;
+             share = share->next) {
+            check_share(engine, share);
+            shares++;
+        }
+    }
+    assert(shares == engine->shares.in_use);
+    (void)shares;
+}
+
 void homa_engine_check(const struct homa_engine *engine)
 {
     struct sums sums = {0};
@@ -182,4 +256,6 @@ void homa_engine_check(const struct homa_engine *engine)
     check_queue(&engine->sending_again, offsetof(struct homa_rpc, sending_again), sums.again);
     check_queue(&engine->dirty, offsetof(struct homa_rpc, dirty), sums.dirty);
     check_peers(engine, &sums);
+    check_shares(engine);
+    homa_stall_check(engine);
 }

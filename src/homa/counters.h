@@ -28,18 +28,20 @@
     X(unknown_versions, "packets of an unknown format version")                                    \
     X(bad_data_packets, "DATA packets that contradict their message, or with payload beyond it")   \
     X(gaps_created, "gaps opened in incoming messages")                                            \
-    X(gap_overflows, "DATA packets dropped because all gap records were in use")                   \
+    X(gap_overflows, "DATA packets dropped because all gap records, or the host's half, were in use")\
     X(unknown_rpcs, "RPC_UNKNOWN packets received that changed something")                         \
     X(tombstone_hits, "packets dropped because their RPC had ended before")                        \
     X(tombstone_overflows, "tombstones forgotten early because the table was full")                \
     X(rpc_timeouts, "RPCs ended by silence")                                                       \
     X(server_rpc_discards, "server RPCs ended because the client vanished")                        \
     X(ack_timeouts, "server RPCs ended because no ack came")                                       \
-    X(ack_overflows, "acks dropped because a peer had too many waiting")                           \
+    X(ack_overflows, "acks dropped because too many were waiting")                                 \
     X(control_overflows, "stateless replies dropped because their queue was full")                 \
     X(buffer_alloc_failures, "messages that had to wait for receive-buffer space")                 \
     X(dropped_data_no_bufs, "bytes dropped because their message had no buffer space")             \
     X(bpage_reuses, "open bpages started over")                                                    \
+    X(preemptions, "messages whose buffer space was taken back for another host's")                \
+    X(rpcs_given_up, "unfinished server RPCs of a host with too many ended for another's")         \
     X(rpc_alloc_failures, "requests dropped because all RPC records were in use")                  \
     X(peer_alloc_failures, "packets dropped because all peer records were in use")                 \
     X(peers_evicted, "idle peers forgotten to make room")                                          \

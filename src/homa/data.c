@@ -63,19 +63,6 @@ uint8_t homa_data_resend_level(const struct homa_engine *engine, const struct ho
     return (uint8_t)level;
 }
 
-void homa_data_forget(struct homa_engine *engine, struct homa_rpc *rpc)
-{
-    homa_heap_remove(&engine->heaps[HOMA_HEAP_STALLED], rpc);
-    homa_received_end(&rpc->in.received, &engine->gaps);
-    if (rpc->in.num_bpages > 0) {
-        uint32_t count = rpc->in.num_bpages;
-
-        rpc->in.num_bpages = 0;
-        bpage_give(engine->bpages, rpc->bpages, count);
-        homa_stall_release(engine);
-    }
-}
-
 /* The first packet of a message tells its length. */
 static void begin_message(struct homa_engine *engine, struct homa_rpc *rpc,
                           const struct homa_packet *packet)
@@ -128,10 +115,13 @@ static void receive(struct homa_engine *engine, struct homa_rpc *rpc,
                     const struct homa_packet *packet)
 {
     struct homa_incoming *in = &rpc->in;
+    struct homa_share *share = rpc->peer->share;
     struct homa_range ranges[HOMA_NEW_RANGES_MAX];
     uint64_t gap_wait = homa_peer_gap_wait(rpc->peer);
     uint32_t start = packet->data.offset;
     uint32_t had = in->received.bytes;
+    uint32_t had_gaps = in->received.gaps;
+    bool may_open = share->gaps < engine->gaps.capacity / 2;
     bool opened = false;
     int count = -ENOBUFS;
 
@@ -143,7 +133,8 @@ static void receive(struct homa_engine *engine, struct homa_rpc *rpc,
     if (!is_one_gap_too_many(&in->received, start))
         count = homa_received_add(&in->received, &engine->gaps, start,
                                   start + packet->data.payload_length, in->unscheduled,
-                                  engine->clock + gap_wait, gap_wait, ranges, &opened);
+                                  engine->clock + gap_wait, gap_wait, may_open, ranges, &opened);
+    share->gaps += in->received.gaps - had_gaps;
     if (count < 0) {
         engine->counters.gap_overflows++;
         homa_timer_arm(engine, rpc, engine->clock + engine->waits.resend_interval);

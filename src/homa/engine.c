@@ -101,6 +101,8 @@ static int open_tables(struct homa_engine *engine, const struct homa_engine_opti
     if (result == 0)
         result = base_pool_open(&engine->peers, sizeof(struct homa_peer), options->max_peers);
     if (result == 0)
+        result = base_pool_open(&engine->shares, sizeof(struct homa_share), options->max_peers);
+    if (result == 0)
         result = base_pool_open(&engine->acks, sizeof(struct homa_pending_ack), options->max_rpcs);
     for (unsigned kind = 0; result == 0 && kind < HOMA_HEAPS; kind++)
         result = homa_heap_open(&engine->heaps[kind], kind, options->max_rpcs);
@@ -111,12 +113,13 @@ static int open_tables(struct homa_engine *engine, const struct homa_engine_opti
         return result;
     engine->rpc_buckets = base_block_new(buckets, sizeof(struct homa_rpc *));
     engine->peer_buckets = base_block_new(peer_buckets, sizeof(struct homa_peer *));
+    engine->share_buckets = base_block_new(peer_buckets, sizeof(struct homa_share *));
     engine->taken_bpages = calloc(bpages, sizeof(uint32_t));
     engine->left_slots = base_block_new(options->max_rpcs, sizeof(homa_sched_slot));
     engine->rpc_mask = buckets - 1;
     engine->peer_mask = peer_buckets - 1;
     if (engine->rpc_buckets == NULL || engine->peer_buckets == NULL ||
-        engine->taken_bpages == NULL || engine->left_slots == NULL)
+        engine->share_buckets == NULL || engine->taken_bpages == NULL || engine->left_slots == NULL)
         return -ENOMEM;
     return 0;
 }
@@ -156,6 +159,9 @@ int homa_engine_open(const struct homa_engine_options *options, struct homa_engi
     TAILQ_INIT(&made->ready_requests);
     TAILQ_INIT(&made->ready_responses);
     TAILQ_INIT(&made->idle_peers);
+    RB_INIT(&made->claims_within);
+    RB_INIT(&made->claims_beyond);
+    LIST_INIT(&made->greedy);
     TAILQ_INIT(&made->telling_rpcs);
     TAILQ_INIT(&made->telling_peers);
     TAILQ_INIT(&made->sending_again);
@@ -180,11 +186,13 @@ void homa_engine_close(struct homa_engine *engine)
         homa_tombstones_close(engine->tombstones);
     base_pool_close(&engine->acks);
     base_pool_close(&engine->peers);
+    base_pool_close(&engine->shares);
     base_pool_close(&engine->gaps);
     base_pool_close(&engine->rpcs);
     base_block_free(engine->left_slots);
     free(engine->taken_bpages);
     base_block_free(engine->peer_buckets);
+    base_block_free(engine->share_buckets);
     base_block_free(engine->rpc_buckets);
     free(engine);
 }
@@ -211,11 +219,14 @@ void homa_engine_shutdown(struct homa_engine *engine, uint64_t now)
 void homa_engine_set_region(struct homa_engine *engine, uint64_t now,
                             const struct mem_region *region, struct bpage_pool *pool)
 {
+    struct bpage_stats stats;
+
     assert(engine->region == NULL && region != NULL && pool != NULL);
     homa_engine_enter(engine, now);
     engine->region = region;
     engine->bpages = pool;
-    homa_stall_release(engine);
+    bpage_pool_stats(pool, &stats);
+    homa_stall_set_region(engine, stats.bpages);
 }
 
 void homa_engine_set_port(struct homa_engine *engine, uint16_t port)

@@ -22,6 +22,7 @@ struct arrival {
     uint32_t start;
     uint32_t end;
     uint32_t class_boundary;
+    bool may_open; /* records may be taken from the pool */
     struct homa_range *ranges;
     int count; /* of ranges */
 };
@@ -68,7 +69,7 @@ static void unlink_gap(struct homa_received *received, struct base_pool *pool,
 /* The packet lies inside gap and touches neither of its ends: the record becomes two. */
 static int split(struct arrival *arrival, struct homa_gap *gap)
 {
-    struct homa_gap *above = base_pool_take(arrival->pool);
+    struct homa_gap *above = arrival->may_open ? base_pool_take(arrival->pool) : NULL;
 
     if (above == NULL)
         return -ENOBUFS;
@@ -119,7 +120,7 @@ static int fill(struct arrival *arrival)
 static int open_gap(struct arrival *arrival, uint64_t first_ask_at, uint64_t wait_ns)
 {
     struct homa_received *received = arrival->received;
-    struct homa_gap *gap = base_pool_take(arrival->pool);
+    struct homa_gap *gap = arrival->may_open ? base_pool_take(arrival->pool) : NULL;
 
     if (gap == NULL)
         return -ENOBUFS;
@@ -136,7 +137,8 @@ static int open_gap(struct arrival *arrival, uint64_t first_ask_at, uint64_t wai
 
 int homa_received_add(struct homa_received *received, struct base_pool *pool, uint32_t start,
                       uint32_t end, uint32_t class_boundary, uint64_t first_ask_at,
-                      uint64_t wait_ns, struct homa_range ranges[HOMA_NEW_RANGES_MAX], bool *opened)
+                      uint64_t wait_ns, bool may_open,
+                      struct homa_range ranges[HOMA_NEW_RANGES_MAX], bool *opened)
 {
     assert(start < end);
     struct arrival arrival = {
@@ -145,6 +147,7 @@ int homa_received_add(struct homa_received *received, struct base_pool *pool, ui
         .start = start,
         .end = end,
         .class_boundary = class_boundary,
+        .may_open = may_open,
         .ranges = ranges,
     };
     int error = 0;

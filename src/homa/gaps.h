@@ -59,7 +59,8 @@ static inline void homa_received_begin(struct homa_received *received)
  * Records that bytes [start, end) have arrived (start < end) and lists in ranges[] the parts that
  * were not there before, ascending; returns their number, 0 when all was known. The caller copies
  * exactly those: of a packet with more new parts only the first HOMA_NEW_RANGES_MAX are recorded.
- * Returns -ENOBUFS when a gap record was needed and none is left: nothing changed.
+ * Returns -ENOBUFS when a gap record was needed and none is left, or the caller allows none
+ * (may_open): nothing changed.
  *
  * A gap opened by this packet gets ask_at = first_ask_at and wait_ns = wait_ns; *opened says
  * whether there is one (it is then received->last). What remains of a gap that the packet filled in
@@ -68,8 +69,8 @@ static inline void homa_received_begin(struct homa_received *received)
  */
 int homa_received_add(struct homa_received *received, struct base_pool *pool, uint32_t start,
                       uint32_t end, uint32_t class_boundary, uint64_t first_ask_at,
-                      uint64_t wait_ns, struct homa_range ranges[HOMA_NEW_RANGES_MAX],
-                      bool *opened);
+                      uint64_t wait_ns, bool may_open,
+                      struct homa_range ranges[HOMA_NEW_RANGES_MAX], bool *opened);
 
 /* Gives all gap records back to the pool; nothing counts as received any more. */
 void homa_received_end(struct homa_received *received, struct base_pool *pool);

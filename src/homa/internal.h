@@ -4,7 +4,7 @@
  *
  * Who does what: clock and set-up engine.c, application calls call.c, packets in input.c (DATA:
  * data.c), packets out output.c (DATA) and control.c (the rest), pace.c, timer.c, ack.c, stall.c,
- * grant.c, view.c.
+ * share.c, grant.c, view.c.
  */
 #ifndef HOMA_INTERNAL_H
 #define HOMA_INTERNAL_H
@@ -15,6 +15,7 @@
 #include "homa/packet.h"
 #include "homa/peer.h"
 #include "homa/rpc.h"
+#include "homa/share.h"
 #include "homa/tombstone.h"
 
 #include <stdint.h>
@@ -132,6 +133,19 @@ struct homa_engine {
     struct homa_peer_queue idle_peers; /* least recently used first */
     struct base_pool acks;
 
+    /* Hosts. */
+    struct base_pool shares;
+    struct homa_share **share_buckets; /* as many as for peers */
+    struct homa_share *most_rpcs;      /* if a host has more than half of the RPC records, this */
+    struct homa_share *most_peers;     /* likewise, peer records */
+
+    /* Buffer space (stall.c). */
+    uint32_t region_bpages; /* 0: no region yet */
+    struct homa_claim_tree
+        claims_within; /* hosts whose shortest waiting message is in their half */
+    struct homa_claim_tree claims_beyond; /* hosts with messages waiting, none of them so */
+    LIST_HEAD(, homa_share) greedy;       /* hosts that may have to give space back */
+
     /* Output. */
     struct homa_stateless stateless[HOMA_STATELESS_MAX]; /* a ring */
     uint32_t stateless_first;
@@ -205,8 +219,11 @@ static inline bool homa_incoming_waits_for_grant(const struct homa_incoming *in)
     return in->length > 0 && in->granted < in->length && in->received.bytes >= in->granted;
 }
 
-/* Gives up what has been received so far: gap records and buffer space go back. */
-void homa_data_forget(struct homa_engine *engine, struct homa_rpc *rpc);
+/* Bytes that have not arrived. */
+static inline uint32_t homa_incoming_remaining(const struct homa_incoming *in)
+{
+    return in->length - in->received.bytes;
+}
 
 /* ---- stall.c ---- */
 
@@ -216,6 +233,21 @@ bool homa_stall_get_space(struct homa_engine *engine, struct homa_rpc *rpc);
 
 /* Space has come back: lets messages go on, shortest first, as far as it reaches. */
 void homa_stall_release(struct homa_engine *engine);
+
+/* There is a region now, of so many bpages. */
+void homa_stall_set_region(struct homa_engine *engine, uint32_t bpages);
+
+/* The message is complete: its space cannot be taken back any more. */
+void homa_stall_complete(struct homa_engine *engine, struct homa_rpc *rpc);
+
+/* The message's space is the application's. */
+void homa_stall_hand_over(struct homa_engine *engine, struct homa_rpc *rpc);
+
+/* The message is given up: what has been received is forgotten, and its space goes back. */
+void homa_stall_leave(struct homa_engine *engine, struct homa_rpc *rpc);
+
+/* Asserts that what hosts hold and claim is what their messages say. Slow; for tests. */
+void homa_stall_check(const struct homa_engine *engine);
 
 /* ---- ack.c ---- */
 

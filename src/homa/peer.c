@@ -62,6 +62,7 @@ static void forget(struct homa_engine *engine, struct homa_peer *peer)
     TAILQ_REMOVE(&engine->idle_peers, peer, idle);
     homa_control_hush_peer(engine, peer);
     homa_ack_forget(engine, peer);
+    homa_share_leave(engine, peer->share);
     base_pool_give(&engine->peers, peer);
     engine->counters.peers_evicted++;
 }
@@ -100,7 +101,8 @@ struct homa_peer *homa_peer_get(struct homa_engine *engine, const struct base_ad
     if (peer != NULL)
         return peer;
     peer = base_pool_take(&engine->peers);
-    if (peer == NULL && !TAILQ_EMPTY(&engine->idle_peers)) {
+    if (peer == NULL &&
+        (!TAILQ_EMPTY(&engine->idle_peers) || homa_share_free_peer(engine, address))) {
         forget(engine, TAILQ_FIRST(&engine->idle_peers));
         peer = base_pool_take(&engine->peers);
     }
@@ -111,6 +113,7 @@ struct homa_peer *homa_peer_get(struct homa_engine *engine, const struct base_ad
     uint32_t bucket = bucket_of(engine, address);
 
     begin(engine, peer, address);
+    peer->share = homa_share_join(engine, address);
     peer->next = engine->peer_buckets[bucket];
     engine->peer_buckets[bucket] = peer;
     TAILQ_INSERT_TAIL(&engine->idle_peers, peer, idle);

@@ -16,6 +16,7 @@
 
 struct homa_engine;
 struct homa_rpc;
+struct homa_share;
 
 /* Control packets that wait to be sent to a peer (bits of homa_peer.tell). */
 enum homa_peer_tell {
@@ -25,7 +26,8 @@ enum homa_peer_tell {
 
 struct homa_peer {
     struct base_address address;
-    struct homa_peer *next; /* in the bucket of the table */
+    struct homa_peer *next;   /* in the bucket of the table */
+    struct homa_share *share; /* of its host */
     LIST_HEAD(homa_peer_rpcs, homa_rpc) rpcs;
     TAILQ_ENTRY(homa_peer) idle;    /* while it has no RPC */
     TAILQ_ENTRY(homa_peer) telling; /* while tell != 0 */
@@ -58,7 +60,8 @@ struct homa_pending_ack {
 struct homa_peer *homa_peer_find(const struct homa_engine *engine,
                                  const struct base_address *address);
 
-/* Finds a peer, or makes one, forgetting an idle one if needed. NULL: all records hold RPCs. */
+/* Finds a peer, or makes one, forgetting an idle one if needed, or making one idle (share.h). NULL:
+ * all records hold RPCs. */
 struct homa_peer *homa_peer_get(struct homa_engine *engine, const struct base_address *address);
 
 /* Finds the next peer with this remote address and port, whatever our address: start with NULL. */

@@ -71,9 +71,12 @@ struct homa_rpc *homa_rpc_find(const struct homa_engine *engine, const struct ba
 struct homa_rpc *homa_rpc_begin(struct homa_engine *engine, struct homa_peer *peer, uint64_t id,
                                 enum homa_rpc_state state)
 {
+    bool is_server = homa_id_is_server(id);
     struct homa_rpc *rpc = base_pool_take(&engine->rpcs);
     uint64_t hash;
 
+    if (rpc == NULL && homa_share_free_rpc(engine, is_server ? peer->share : NULL))
+        rpc = base_pool_take(&engine->rpcs);
     if (rpc == NULL)
         return NULL;
     memset(rpc, 0, sizeof(*rpc));
@@ -84,12 +87,13 @@ struct homa_rpc *homa_rpc_begin(struct homa_engine *engine, struct homa_peer *pe
     homa_received_begin(&rpc->in.received);
     rpc->in.slot = HOMA_SCHED_NONE;
     homa_peer_hold(engine, peer, rpc);
-    hash =
-        homa_id_is_server(id) ? hash_server(engine, &peer->address, id) : hash_client(engine, id);
+    hash = is_server ? hash_server(engine, &peer->address, id) : hash_client(engine, id);
     rpc->bucket = (uint32_t)hash & engine->rpc_mask;
     rpc->next = engine->rpc_buckets[rpc->bucket];
     engine->rpc_buckets[rpc->bucket] = rpc;
-    if (!homa_rpc_is_server(rpc))
+    if (is_server)
+        homa_share_count_rpc(engine, peer->share, 1);
+    else
         engine->client_rpcs++;
     return rpc;
 }
@@ -152,14 +156,17 @@ void homa_rpc_end(struct homa_engine *engine, struct homa_rpc *rpc)
 
     homa_rpc_unqueue(engine, rpc);
     go_quiet(engine, rpc);
-    homa_data_forget(engine, rpc);
+    homa_stall_leave(engine, rpc);
     if (is_delivered && homa_tombstones_add(engine->tombstones, engine->clock,
                                             engine->waits.tombstone, &peer->address, rpc->id))
         engine->counters.tombstone_overflows++;
     unlink_from_table(engine, rpc);
-    homa_peer_let_go(engine, peer, rpc);
-    if (!homa_rpc_is_server(rpc))
+    homa_share_list(rpc, HOMA_HELD_NOT);
+    if (homa_rpc_is_server(rpc))
+        homa_share_count_rpc(engine, peer->share, -1);
+    else
         engine->client_rpcs--;
+    homa_peer_let_go(engine, peer, rpc);
     for (unsigned kind = 0; kind < HOMA_HEAPS; kind++)
         assert(rpc->heap_place[kind] == 0);
     assert(rpc->tell == 0 && !rpc->is_dirty && rpc->in.slot == HOMA_SCHED_NONE);
@@ -170,6 +177,7 @@ void homa_rpc_become_ready(struct homa_engine *engine, struct homa_rpc *rpc)
 {
     assert(homa_rpc_is_waiting(rpc) && !rpc->is_queued);
     go_quiet(engine, rpc);
+    homa_stall_complete(engine, rpc);
     rpc->state = HOMA_RPC_READY;
     rpc->ready_order = engine->ready_sequence++;
     if (rpc->is_private)
@@ -187,7 +195,7 @@ void homa_rpc_become_ready(struct homa_engine *engine, struct homa_rpc *rpc)
 void homa_rpc_fail(struct homa_engine *engine, struct homa_rpc *rpc, int error)
 {
     assert(!homa_rpc_is_server(rpc) && homa_rpc_is_waiting(rpc) && error > 0);
-    homa_data_forget(engine, rpc);
+    homa_stall_leave(engine, rpc);
     rpc->error = error;
     homa_rpc_become_ready(engine, rpc);
 }

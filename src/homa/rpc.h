@@ -33,11 +33,20 @@ enum homa_rpc_state {
 
 /* The heaps an RPC can be in (heap.h). */
 enum homa_heap_kind {
-    HOMA_HEAP_TIMER,   /* by the engine time at which it is to be judged */
-    HOMA_HEAP_SEND,    /* has new bytes to send: short ones first, then by bytes left */
-    HOMA_HEAP_OLDEST,  /* has new bytes to send and is paced: by age */
-    HOMA_HEAP_STALLED, /* waits for buffer space: by length */
+    HOMA_HEAP_TIMER,  /* by the engine time at which it is to be judged */
+    HOMA_HEAP_SEND,   /* has new bytes to send: short ones first, then by bytes left */
+    HOMA_HEAP_OLDEST, /* has new bytes to send and is paced: by age */
     HOMA_HEAPS,
+};
+
+/* The lists of its host's share (share.h) that an RPC can be in: what others could take from it. */
+enum homa_held {
+    HOMA_HELD_NOT,      /* nothing */
+    HOMA_HELD_REQUEST,  /* an unfinished request with buffer space: the space, or the RPC */
+    HOMA_HELD_RESPONSE, /* an unfinished response with buffer space: the space */
+    HOMA_HELD_STALLED,  /* a request without: the RPC */
+    HOMA_HELD_REPLY,    /* a response on its way out: the RPC */
+    HOMA_HELD,
 };
 
 /* Control packets that wait to be sent about an RPC (bits of homa_rpc.tell). */
@@ -97,6 +106,8 @@ struct homa_rpc {
     TAILQ_ENTRY(homa_rpc) telling;       /* while tell != 0 */
     TAILQ_ENTRY(homa_rpc) sending_again; /* while out.again_count > 0 */
     TAILQ_ENTRY(homa_rpc) dirty;         /* while is_dirty */
+    TAILQ_ENTRY(homa_rpc) of_share;      /* in the list `held` of its host's share */
+    RB_ENTRY(homa_rpc) stalled;          /* in a tree of its host's share, while is_stalled */
     uint32_t bucket;                     /* of the table */
     uint32_t heap_place[HOMA_HEAPS];     /* index + 1 in each heap; 0 = not in it */
 
@@ -108,9 +119,11 @@ struct homa_rpc {
     int32_t error;         /* READY: the errno that ended it, 0 = complete */
     uint8_t state;         /* enum homa_rpc_state */
     uint8_t tell;          /* enum homa_tell bits */
+    uint8_t held;          /* enum homa_held */
     bool is_private;
-    bool is_queued; /* in a ready queue */
-    bool is_dirty;  /* in the list for the scheduler */
+    bool is_queued;  /* in a ready queue */
+    bool is_dirty;   /* in the list for the scheduler */
+    bool is_stalled; /* the incoming message waits for buffer space */
 
     struct homa_outgoing out;
     struct homa_incoming in;
@@ -152,7 +165,8 @@ struct homa_rpc *homa_rpc_find_server(const struct homa_engine *engine,
 struct homa_rpc *homa_rpc_find(const struct homa_engine *engine, const struct base_address *peer,
                                uint64_t id);
 
-/* Makes an RPC with this peer, in `state`, or returns NULL when all records are in use. */
+/* Makes an RPC with this peer, in `state`, at the cost of a host with too many (share.h) if need
+ * be. Returns NULL when all records are in use. */
 struct homa_rpc *homa_rpc_begin(struct homa_engine *engine, struct homa_peer *peer, uint64_t id,
                                 enum homa_rpc_state state);
 

@@ -35,8 +35,8 @@ static bool has_asked(const struct homa_rpc *rpc)
 
 bool homa_timer_is_our_turn(const struct homa_engine *engine, const struct homa_rpc *rpc)
 {
-    return homa_heap_has(&engine->heaps[HOMA_HEAP_STALLED], rpc) ||
-           homa_incoming_waits_for_grant(&rpc->in);
+    (void)engine;
+    return rpc->is_stalled || homa_incoming_waits_for_grant(&rpc->in);
 }
 
 /* Asks for the gaps whose time has come, or for all. Returns when to look at them again. */

@@ -23,7 +23,7 @@ static void view_rpc(const struct homa_engine *engine, const struct homa_rpc *rp
         .rx_gaps = in->received.gaps,
         .rx_gap_bytes = in->received.end - in->received.bytes,
         .rx_granted = in->granted,
-        .is_stalled = homa_heap_has(&engine->heaps[HOMA_HEAP_STALLED], rpc),
+        .is_stalled = rpc->is_stalled,
         .is_private = rpc->is_private,
         .is_ready = rpc->state == HOMA_RPC_READY,
     };

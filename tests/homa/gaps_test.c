@@ -40,7 +40,7 @@ static void finish(struct fixture *fixture)
 static int add_at_boundary(struct fixture *fixture, uint32_t start, uint32_t end, uint32_t boundary)
 {
     return homa_received_add(&fixture->received, &fixture->pool, start, end, boundary, ASK_AT,
-                             WAIT_NS, fixture->ranges, &fixture->opened);
+                             WAIT_NS, true, fixture->ranges, &fixture->opened);
 }
 
 static int add(struct fixture *fixture, uint32_t start, uint32_t end)
