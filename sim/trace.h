@@ -2,13 +2,27 @@
  * A run as text: one line for each packet and for each change of state, made to be read by people
  * and searched by grep. Changes the world in nothing.
  *
- *     1234.567  sent       0:1001 -> 3:2000  DATA       id 5a1c0002  p5  0+1400/9000 incoming 9000
- *     1239.001  delivered  0:1001 -> 3:2000  DATA       id 5a1c0002  p5  0+1400/9000 incoming 9000
- *     1239.001  rpc        3:2000 <- 0:1001  begun      id 5a1c0003  in 1400/9000 granted 9000
- *     1250.000  event      3                 crash
+ *     1234.567  sent       0:2000 -> 1:1000       DATA         id 5a0 0+1416/9000 incoming 9000 p4
+ *     1237.777  delivered  0:2000 -> 1:1000       DATA         id 5a0 0+1416/9000 incoming 9000 p4
+ *     1237.777  rpc        1:1000 <- 0:2000       begun        id 5a1  in 1416/9000 granted 9000
+ *     1238.002  sent       0:2000 -> 1:1000       DATA         id 5a0 1416+1416/9000 incoming ...
+ *     1238.002  lost       0:2000 -> 1:1000       DATA         id 5a0 1416+...  (lost: bursts)
+ *     1250.000  event      1                      crash        for 2 ms
  *
- * Columns: microseconds (with nanoseconds), what, where, and the rest in words. Packets of a bundle
- * get a line each; all but the first say "+" in front of the type.
+ * Columns: microseconds (with nanoseconds), what, where, and the rest in words. A packet is named
+ * by its sender's id of the RPC, an RPC by its own host's. Packets of a bundle get a line each; all
+ * but the first have a "+" in front of the type. What:
+ *
+ *     sent, delivered      left its host; came to the program
+ *     lost                 by a fault (which, is said in brackets), right after it was sent
+ *     dropped              a queue of the network was full
+ *     refused              the socket buffer was full, the socket closed, or the host down
+ *     rpc                  an RPC's state, as its host has it, at the end of this instant:
+ *                          begun, granted (may send more), grants (lets the other send more), gaps,
+ *                          filled, stalled (waits for buffer space), resumed, replying, sent,
+ *                          complete, ready (for the application), taken, ended
+ *     socket               open, closed
+ *     event                what the scenario or an application did
  */
 #ifndef SIM_TRACE_H
 #define SIM_TRACE_H
@@ -38,7 +52,8 @@ void sim_trace_close(struct sim_trace *trace);
 struct sim_watcher sim_trace_watcher(struct sim_trace *trace);
 
 /* Compares every RPC of every engine with how it was at the last look and writes what has changed,
- * grants included. Call after every step of the clock. */
+ * grants included. It does so by itself at the end of every instant in which it saw a packet or was
+ * told of an event; call it to have what timers did written at once, too. */
 void sim_trace_look(struct sim_trace *trace);
 
 /*

@@ -134,6 +134,7 @@ void small_open(struct small_world *small, uint32_t hosts)
     };
     homa_knobs_default(&small->host.knobs);
     small->host.knobs.timeout_ticks = 100;
+    small->host.knobs.window = 20000; /* so that a long message takes several grants */
     options.hosts = &small->host;
     options.is_host_options_shared = true;
     options.network = (struct sim_network_options){
