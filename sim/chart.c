@@ -103,7 +103,7 @@ static void print_size(FILE *file, uint32_t bytes)
         if (tenths < 100 && tenths % 10 != 0)
             fprintf(file, "%" PRIu64 ".%" PRIu64 "%s", tenths / 10, tenths % 10, units[i].letter);
         else
-            fprintf(file, "%" PRIu64 "%s", (tenths + 5) / 10, units[i].letter);
+            fprintf(file, "%" PRIu64 "%s", ((uint64_t)bytes + unit / 2) / unit, units[i].letter);
         return;
     }
     fprintf(file, "%" PRIu32, bytes);

@@ -8,17 +8,14 @@
 
 #define NUMBER_BYTES 24u
 
-/* A slowdown in thousandths with `places` (2 or 3) decimals, or "-" when there is none. */
-static const char *slowdown_text(char text[NUMBER_BYTES], uint32_t thousandths, unsigned places)
+/* A slowdown in thousandths as a decimal number, or "-" when there is none. */
+static const char *slowdown_text(char text[NUMBER_BYTES], uint32_t thousandths)
 {
-    uint64_t rounded = places == 3 ? thousandths : ((uint64_t)thousandths + 5) / 10;
-    uint64_t unit = places == 3 ? 1000 : 100;
-
     if (thousandths == 0)
         snprintf(text, NUMBER_BYTES, "-");
     else
-        snprintf(text, NUMBER_BYTES, "%" PRIu64 ".%0*" PRIu64, rounded / unit, (int)places,
-                 rounded % unit);
+        snprintf(text, NUMBER_BYTES, "%" PRIu32 ".%03" PRIu32, thousandths / 1000,
+                 thousandths % 1000);
     return text;
 }
 
@@ -29,9 +26,9 @@ static void print_row(FILE *file, const struct sim_row *row)
 
     fprintf(file, "%10" PRIu32 " - %-10" PRIu32 " %4" PRIu32 ".%02" PRIu32 " %% %12" PRIu64,
             row->lower, row->upper, share / 100, share % 100, row->count);
-    fprintf(file, " %9s %9s %9s %9s\n", slowdown_text(texts[0], row->mean, 3),
-            slowdown_text(texts[1], row->p50, 3), slowdown_text(texts[2], row->p99, 3),
-            slowdown_text(texts[3], row->p999, 3));
+    fprintf(file, " %9s %9s %9s %9s\n", slowdown_text(texts[0], row->mean),
+            slowdown_text(texts[1], row->p50), slowdown_text(texts[2], row->p99),
+            slowdown_text(texts[3], row->p999));
 }
 
 void sim_report_table(FILE *file, const struct sim_slowdown *slowdown,
@@ -53,10 +50,9 @@ static void print_digest(FILE *file, const char *name, const struct sim_digest *
 {
     char texts[4][NUMBER_BYTES];
 
-    fprintf(file, "%-22s %9s %9s %14s %9s\n", name, slowdown_text(texts[0], digest->half_p50, 3),
-            slowdown_text(texts[1], digest->half_p99, 3),
-            slowdown_text(texts[2], digest->largest_p50, 3),
-            slowdown_text(texts[3], digest->largest_p99, 3));
+    fprintf(file, "%-22s %9s %9s %14s %9s\n", name, slowdown_text(texts[0], digest->half_p50),
+            slowdown_text(texts[1], digest->half_p99), slowdown_text(texts[2], digest->largest_p50),
+            slowdown_text(texts[3], digest->largest_p99));
 }
 
 /* Transports of which the figures alone were published, not the rows. */

@@ -145,6 +145,59 @@ static void rows_without_messages_leave_a_gap(void **state)
     sim_workload_close(workload);
 }
 
+static void a_gap_between_rows_is_not_bridged(void **state)
+{
+    struct sim_workload *workload = open_workload("10 1\n20 1\n");
+    struct sim_rows rows = two_rows(1000, 10000);
+    const struct sim_series series = {"run", &rows};
+
+    (void)state;
+    rows.count = 3;
+    rows.rows[2] = rows.rows[1];
+    rows.rows[1] = (struct sim_row){.begin_ppm = 500000, .end_ppm = 750000};
+    rows.rows[2].begin_ppm = 750000;
+    char *text = draw(&(struct sim_chart){
+        .title = "gap", .workload = workload, .series = &series, .series_count = 1});
+    assert_has(text, "d=\"M70 72H450M640 72H830\"");
+    free(text);
+    sim_workload_close(workload);
+}
+
+static void the_axis_reaches_as_high_as_homa(void **state)
+{
+    struct sim_workload *workload = open_workload("w4");
+    struct sim_published *published = NULL;
+
+    (void)state;
+    assert_int_equal(sim_published_open("w4", 800, &published), 0);
+    char *text =
+        draw(&(struct sim_chart){.title = "W4", .workload = workload, .published = published});
+    assert_has(text, "class=\"end\" x=\"62\" y=\"76\">50</text>"); /* Homa's p99 goes to 25.6 */
+    free(text);
+    sim_published_close(published);
+    sim_workload_close(workload);
+}
+
+static void sizes_are_short_on_the_axis(void **state)
+{
+    struct sim_workload *workload =
+        open_workload("960 1\n1000 1\n1449 1\n1950 1\n9949 1\n9950 1\n123456 1\n999499 1\n"
+                      "1000000 1\n2500000 1\n");
+    static const char *const sizes[] = {"960", "1K",   "1.4K", "2K", "9.9K",
+                                        "10K", "123K", "999K", "1M", "2.5M"};
+    char *text = draw(&(struct sim_chart){.title = "sizes", .workload = workload});
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char label[32];
+
+        snprintf(label, sizeof(label), "\">%s</text>", sizes[i]);
+        assert_has(text, label);
+    }
+    free(text);
+    sim_workload_close(workload);
+}
+
 static void a_line_is_where_its_values_are(void **state)
 {
     struct sim_workload *workload = open_workload("10 1\n20 1\n");
@@ -187,7 +240,7 @@ static void several_runs_and_the_published_curves_share_a_chart(void **state)
     struct sim_workload *workload = open_workload("w3");
     struct sim_published *published = NULL;
     struct sim_rows first = two_rows(1200, 1900);
-    struct sim_rows second = two_rows(1300, 2100);
+    struct sim_rows second = two_rows(1300, 60000);
     const struct sim_series series[] = {{"first", &first}, {"second", &second}};
 
     (void)state;
@@ -198,6 +251,7 @@ static void several_runs_and_the_published_curves_share_a_chart(void **state)
                                           .series_count = 2,
                                           .published = published});
     assert_true(is_balanced(text));
+    assert_has(text, ">100</text>"); /* the slower run fits */
     assert_has(text, "p99, first<");
     assert_has(text, "p50, second<");
     assert_has(text, "p50, Homa<");
@@ -231,6 +285,9 @@ int main(void)
         cmocka_unit_test(markup_in_titles_and_labels_is_text),
         cmocka_unit_test(a_chart_without_a_run_has_axes_only),
         cmocka_unit_test(rows_without_messages_leave_a_gap),
+        cmocka_unit_test(a_gap_between_rows_is_not_bridged),
+        cmocka_unit_test(the_axis_reaches_as_high_as_homa),
+        cmocka_unit_test(sizes_are_short_on_the_axis),
         cmocka_unit_test(a_line_is_where_its_values_are),
         cmocka_unit_test(the_slowest_run_still_fits),
         cmocka_unit_test(several_runs_and_the_published_curves_share_a_chart),

@@ -90,6 +90,19 @@ static void mean_variance_and_tail_are_those_of_the_distribution(void **state)
         assert_in_range(counts[j], tails[j].lowest, tails[j].highest);
 }
 
+/* Seeds whose first draws are the least and the greatest number of 64 bits. */
+static void the_ends_of_the_draw_are_the_ends_of_the_time(void **state)
+{
+    struct base_random least = base_random_seed(UINT64_C(0x61c8864680b583eb));
+    struct base_random greatest = base_random_seed(UINT64_C(0x6ac22f5aa257fc4b));
+
+    (void)state;
+    assert_int_equal(base_random_u64(&(struct base_random){least.state}), 0);
+    assert_int_equal(base_random_u64(&(struct base_random){greatest.state}), UINT64_MAX);
+    assert_int_equal(sim_exponential(&least, 1000000), 44361420); /* 64 × ln 2 */
+    assert_int_equal(sim_exponential(&greatest, 1000000), 0);
+}
+
 static void the_same_seed_gives_the_same_times_everywhere(void **state)
 {
     static const uint64_t known[] = {3409719408723, 1780441489769, 1042599140434,
@@ -110,6 +123,7 @@ int main(void)
         cmocka_unit_test(the_longest_mean_does_not_overflow),
         cmocka_unit_test(mean_variance_and_tail_are_those_of_the_distribution),
         cmocka_unit_test(the_same_seed_gives_the_same_times_everywhere),
+        cmocka_unit_test(the_ends_of_the_draw_are_the_ends_of_the_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static void rows_without_messages_have_dashes_and_empty_fields(void **state)
     struct sim_rows rows;
 
     (void)state;
-    begin(&fixture, "10 1\n20 1\n");
+    begin(&fixture, "10 2\n20 1\n");
     sim_slowdown_add(fixture.slowdown, 20, 1234567, 1000000);
     sim_report_table(fixture.file, fixture.slowdown, fixture.workload);
     sim_slowdown_fine(fixture.slowdown, fixture.workload, NULL, &rows);
@@ -57,12 +57,12 @@ static void rows_without_messages_have_dashes_and_empty_fields(void **state)
     assert_text(
         &fixture,
         "       message bytes     share to     messages      mean       p50       p99     p99.9\n"
-        "        10 - 10           50.00 %            0         -         -         -         -\n"
+        "        10 - 10           66.67 %            0         -         -         -         -\n"
         "        11 - 20          100.00 %            1     1.235     1.235     1.235     1.235\n"
         "all:\n"
         "        10 - 20          100.00 %            1     1.235     1.235     1.235     1.235\n"
         "lower_bytes,upper_bytes,cumulative_share_percent,messages,mean,p50,p99,p999\n"
-        "10,10,50.0000,0,,,,\n"
+        "10,10,66.6667,0,,,,\n"
         "11,20,100.0000,1,1.235,1.235,1.235,1.235\n");
     end(&fixture);
 }

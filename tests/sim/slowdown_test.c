@@ -173,6 +173,21 @@ static void percentiles_are_ranks_of_the_samples(void **state)
     sim_workload_close(workload);
 }
 
+static void a_mean_is_rounded_to_the_nearest(void **state)
+{
+    struct sim_workload *workload = read_table("10 1\n");
+    struct sim_slowdown *slowdown = open_slowdown();
+    struct sim_rows rows;
+
+    (void)state;
+    sim_slowdown_add(slowdown, 10, 1000, 1000);
+    sim_slowdown_add(slowdown, 10, 1001, 1000);
+    sim_slowdown_all(slowdown, workload, &rows);
+    assert_int_equal(rows.rows[0].mean, 1001);
+    sim_slowdown_close(slowdown);
+    sim_workload_close(workload);
+}
+
 /* Two processes, one after the other and the other way round. */
 static void samples_of_several_runs_add_up_in_any_order(void **state)
 {
@@ -275,6 +290,23 @@ static void rows_of_every_workload_cover_all_its_messages(void **state)
     sim_slowdown_close(slowdown);
 }
 
+/* 45, 49, 90.5 and 100 % of the messages: below the middle borders are found downwards, else up. */
+static void tenths_keep_the_half_whole(void **state)
+{
+    struct sim_workload *workload = read_table("1 45\n2 4\n3 41.5\n4 9.5\n");
+    struct sim_slowdown *slowdown = open_slowdown();
+    struct sim_rows rows;
+
+    (void)state;
+    sim_slowdown_tenths(slowdown, workload, &rows);
+    assert_int_equal(rows.count, 3);
+    assert_int_equal(rows.rows[0].end_ppm, 490000);
+    assert_int_equal(rows.rows[1].end_ppm, 905000);
+    assert_int_equal(rows.rows[2].end_ppm, SIM_PPM);
+    sim_slowdown_close(slowdown);
+    sim_workload_close(workload);
+}
+
 /* Only whole rows count, so borders round away from what is counted as little as they can. */
 static void hundredths_keep_the_half_and_the_last_hundredth_whole(void **state)
 {
@@ -331,6 +363,21 @@ static void published_borders_are_found_by_share_not_by_length(void **state)
     sim_workload_close(workload);
 }
 
+/* pFabric's first row of W3 is 3.2442 % of the messages, up to 9.7281 %. */
+static void rows_of_curves_without_their_first_begin_at_their_share(void **state)
+{
+    struct sim_published *published = NULL;
+
+    (void)state;
+    assert_int_equal(sim_published_open("w3", 800, &published), 0);
+    const struct sim_rows *rows = sim_published_rows(published, "pFabric");
+    assert_int_equal(rows->rows[0].begin_ppm, 64839);
+    assert_int_equal(rows->rows[0].end_ppm, 97281);
+    assert_int_equal(rows->rows[0].count, 32442000);
+    assert_int_equal(rows->rows[1].begin_ppm, 97281);
+    sim_published_close(published);
+}
+
 /* ---- figures ---- */
 
 static void figures_weigh_whole_rows_by_their_messages(void **state)
@@ -340,8 +387,8 @@ static void figures_weigh_whole_rows_by_their_messages(void **state)
         .rows = {
             {.begin_ppm = 0, .end_ppm = 250000, .count = 1, .p50 = 1000, .p99 = 2000},
             {.begin_ppm = 250000, .end_ppm = 500000, .count = 3, .p50 = 1100, .p99 = 4001},
-            {.begin_ppm = 500000, .end_ppm = 990001, .count = 9, .p50 = 5000, .p99 = 50000},
-            {.begin_ppm = 990001, .end_ppm = 999000, .count = 0, .p50 = 0, .p99 = 0},
+            {.begin_ppm = 500000, .end_ppm = 990000, .count = 9, .p50 = 5000, .p99 = 50000},
+            {.begin_ppm = 990000, .end_ppm = 999000, .count = 1, .p50 = 4000, .p99 = 60000},
             {.begin_ppm = 999000, .end_ppm = 1000000, .count = 2, .p50 = 7000, .p99 = 90000},
         }};
     struct sim_digest digest = sim_rows_digest(&rows);
@@ -349,8 +396,8 @@ static void figures_weigh_whole_rows_by_their_messages(void **state)
     (void)state;
     assert_int_equal(digest.half_p50, 1075);
     assert_int_equal(digest.half_p99, 3501); /* 3500.75 */
-    assert_int_equal(digest.largest_p50, 7000);
-    assert_int_equal(digest.largest_p99, 90000);
+    assert_int_equal(digest.largest_p50, 6000);
+    assert_int_equal(digest.largest_p99, 80000);
 }
 
 static void figures_of_the_published_rows_are_the_published_ones(void **state)
@@ -430,6 +477,9 @@ int main(void)
         cmocka_unit_test(samples_of_several_runs_add_up_in_any_order),
         cmocka_unit_test(a_message_is_in_the_row_of_its_length),
         cmocka_unit_test(rows_of_every_workload_cover_all_its_messages),
+        cmocka_unit_test(tenths_keep_the_half_whole),
+        cmocka_unit_test(a_mean_is_rounded_to_the_nearest),
+        cmocka_unit_test(rows_of_curves_without_their_first_begin_at_their_share),
         cmocka_unit_test(hundredths_keep_the_half_and_the_last_hundredth_whole),
         cmocka_unit_test(published_borders_are_found_by_share_not_by_length),
         cmocka_unit_test(figures_weigh_whole_rows_by_their_messages),

@@ -340,14 +340,16 @@ static void only_unscheduled_bytes_count_for_cutoffs(void **state)
 
 static void overhead_of_packets_counts_for_cutoffs(void **state)
 {
-    struct sim_workload *workload = read_table("1 10\n2 1\n3 1\n4 1\n1000 1\n");
+    struct sim_workload *workload = read_table("1 9\n2 1\n3 1\n4 1\n1000 1\n");
     uint32_t cutoffs[SIM_CUTOFFS];
 
     (void)state;
     sim_workload_cutoffs(workload, 2, 1000, 1000, 0, cutoffs);
     assert_int_equal(cutoffs[7], 4);
     sim_workload_cutoffs(workload, 2, 1000, 1000, 10000, cutoffs);
-    assert_int_equal(cutoffs[7], 1); /* packets are all that matters now */
+    assert_int_equal(cutoffs[7], 1); /* packets are all that matters now: 9, 1, 1, 1 and 1 */
+    sim_workload_cutoffs(workload, 2, 1000, 100, 10000, cutoffs);
+    assert_int_equal(cutoffs[7], 3); /* 9, 1, 1, 1 and 10 */
     sim_workload_close(workload);
 }
 
