@@ -162,6 +162,7 @@ static void an_ack_names_the_servers_port(void **state)
     assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
     assert_int_equal(packet.decoded.type, HOMA_ACK);
     assert_int_equal(packet.decoded.ack.acks[0].server_port, LAB_PORT);
+    assert_int_equal(packet.decoded.id, packet.decoded.ack.acks[0].client_id);
     lab_close(lab);
 }
 
@@ -182,6 +183,24 @@ static void when_ack_records_run_out_the_ack_is_dropped_and_counted(void **state
     }
     assert_int_equal(lab_counters(lab, 0)->ack_overflows, 3);
     assert_int_equal(lab_pull(lab, 0, packets, 8), 1);
+    lab_close(lab);
+}
+
+static void nothing_has_the_id_0(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = lab_request(lab, 0, 1, 10, 1); /* so that the server is known */
+    struct homa_packet response = lab_data(1, 10, 0, 10);
+    struct homa_packet need = {.type = HOMA_NEED_ACK, .id = 1};
+    struct lab_packet packet;
+
+    (void)state;
+    lab_push(lab, 0, 1, &need, 0);
+    lab_push(lab, 0, 1, &response, 1);
+    assert_int_equal(lab_counters(lab, 0)->packet_discards, 2);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.decoded.id, id);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 0);
     lab_close(lab);
 }
 
@@ -329,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_need_ack_takes_all_pending_acks_along),
         cmocka_unit_test(an_ack_names_the_servers_port),
         cmocka_unit_test(when_ack_records_run_out_the_ack_is_dropped_and_counted),
+        cmocka_unit_test(nothing_has_the_id_0),
         cmocka_unit_test(an_ack_packet_ends_the_rpc),
         cmocka_unit_test(an_ack_on_data_ends_the_rpc),
         cmocka_unit_test(an_ack_on_a_packet_that_is_itself_refused_still_counts),

@@ -155,6 +155,25 @@ static void a_reply_before_the_request_was_taken_is_refused(void **state)
     lab_close(lab);
 }
 
+static void a_reply_may_know_the_packet_size_of_its_path(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct base_address client = lab_address(lab, 0);
+    struct homa_packet request = lab_data(5000, 10, 0, 10);
+    struct lab_message message;
+    struct lab_packet packet;
+
+    (void)state;
+    lab_push(lab, 1, 0, &request, 1);
+    assert_int_equal(lab_take(lab, 1, HOMA_TAKE_REQUEST, 1, &message), 0);
+    assert_int_equal(homa_engine_reply(lab_engine(lab, 1), lab->now, &client, 5001,
+                                       lab_payload(lab, 1, 10000, 1), 700),
+                     0);
+    assert_int_equal(lab_pull(lab, 1, &packet, 1), 1);
+    assert_int_equal(packet.length, 700);
+    lab_close(lab);
+}
+
 static void a_second_reply_is_refused(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -473,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_reply_to_an_unknown_rpc_says_so),
         cmocka_unit_test(a_reply_of_length_0_or_beyond_the_limit_is_refused),
         cmocka_unit_test(a_reply_before_the_request_was_taken_is_refused),
+        cmocka_unit_test(a_reply_may_know_the_packet_size_of_its_path),
         cmocka_unit_test(a_second_reply_is_refused),
         cmocka_unit_test(a_reply_finds_its_rpc_whatever_local_address_is_named),
         cmocka_unit_test(a_reply_from_another_client_port_finds_nothing),

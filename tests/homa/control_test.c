@@ -142,6 +142,42 @@ static void one_resend_per_gap_that_is_due(void **state)
     lab_close(lab);
 }
 
+static void when_the_end_has_come_nothing_is_asked_for_beyond_the_gaps(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet first = lab_data(ID, 30000, 0, 1000);
+    struct homa_packet last = lab_data(ID, 30000, 29000, 1000);
+    struct lab_packet packets[4];
+
+    (void)state;
+    lab_push(lab, 1, 0, &first, 1);
+    lab_push(lab, 1, 0, &last, 1);
+    homa_timer_ask_for_all(lab_engine(lab, 1),
+                           homa_rpc_find(lab_engine(lab, 1), &lab->hosts[0].address, ID | 1));
+    assert_int_equal(lab_pull(lab, 1, packets, 4), 1);
+    assert_int_equal(packets[0].decoded.resend.offset, 1000);
+    lab_close(lab);
+}
+
+static void a_reply_is_answer_enough_to_who_asked_for_it(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_packet request = lab_data(ID, 10, 0, 10);
+    struct homa_packet resend = {
+        .type = HOMA_RESEND, .id = ID, .resend = {.length = HOMA_RESEND_ALL, .has_priority = true}};
+    struct lab_message message;
+    struct lab_packet packets[4];
+
+    (void)state;
+    lab_push(lab, 1, 0, &request, 1);
+    assert_int_equal(lab_take(lab, 1, HOMA_TAKE_REQUEST, 1, &message), 0);
+    lab_push(lab, 1, 0, &resend, 0);
+    assert_int_equal(lab_reply(lab, 1, 0, ID | 1, 10, 1), 0);
+    assert_int_equal(lab_pull(lab, 1, packets, 4), 1);
+    assert_int_equal(packets[0].decoded.type, HOMA_DATA);
+    lab_close(lab);
+}
+
 static void answers_to_strangers_keep_their_order_round_the_ring(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -189,6 +225,8 @@ int main(void)
         cmocka_unit_test(strangers_come_before_rpcs_before_peers),
         cmocka_unit_test(acks_that_rode_away_need_no_packet),
         cmocka_unit_test(one_resend_per_gap_that_is_due),
+        cmocka_unit_test(when_the_end_has_come_nothing_is_asked_for_beyond_the_gaps),
+        cmocka_unit_test(a_reply_is_answer_enough_to_who_asked_for_it),
         cmocka_unit_test(answers_to_strangers_keep_their_order_round_the_ring),
         cmocka_unit_test(a_control_packet_has_no_payload),
     };

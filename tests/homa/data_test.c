@@ -350,6 +350,21 @@ static void a_failed_rpc_takes_no_response_and_acknowledges_it(void **state)
     lab_close(lab);
 }
 
+static void an_answer_to_half_a_request_measures_nothing(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = lab_request(lab, 0, 1, 3000, 1);
+    struct homa_packet packet = lab_data(id | 1, 100, 0, 10);
+    struct base_address address = lab_address(lab, 1);
+    struct lab_packet out;
+
+    (void)state;
+    assert_int_equal(lab_pull(lab, 0, &out, 1), 1);
+    lab_push(lab, 0, 1, &packet, 1);
+    assert_int_equal(homa_peer_find(lab_engine(lab, 0), &address)->response_ns, 0);
+    lab_close(lab);
+}
+
 static void a_response_that_came_twice_is_taken_once(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -502,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_request_that_never_reached_the_application_leaves_no_tombstone),
         cmocka_unit_test(a_response_to_an_rpc_that_is_over_gets_an_ack),
         cmocka_unit_test(a_failed_rpc_takes_no_response_and_acknowledges_it),
+        cmocka_unit_test(an_answer_to_half_a_request_measures_nothing),
         cmocka_unit_test(a_response_that_came_twice_is_taken_once),
         cmocka_unit_test(the_request_is_let_go_when_the_response_begins),
         cmocka_unit_test(a_stale_cutoff_version_gets_cutoffs_once_per_millisecond),

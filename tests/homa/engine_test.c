@@ -155,6 +155,19 @@ static void an_id_is_never_given_out_twice_at_a_time(void **state)
     lab_close(lab);
 }
 
+static void version_0_of_the_cutoffs_is_never_given(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_knobs knobs = *homa_engine_knobs(lab_engine(lab, 1));
+
+    (void)state;
+    lab_engine(lab, 1)->cutoff_version = UINT16_MAX;
+    knobs.unsched_cutoffs[7]++;
+    assert_int_equal(homa_engine_set_knobs(lab_engine(lab, 1), &knobs), 0);
+    assert_int_equal(lab_engine(lab, 1)->cutoff_version, 1);
+    lab_close(lab);
+}
+
 static void a_socket_becomes_a_server_and_ceases_to_be_one(void **state)
 {
     struct homa_engine_options options = lab_options();
@@ -369,6 +382,7 @@ int main(void)
         cmocka_unit_test(ids_join_the_port_random_bits_and_a_counter),
         cmocka_unit_test(next_id_seeds_only_the_random_part),
         cmocka_unit_test(an_id_is_never_given_out_twice_at_a_time),
+        cmocka_unit_test(version_0_of_the_cutoffs_is_never_given),
         cmocka_unit_test(a_socket_becomes_a_server_and_ceases_to_be_one),
         cmocka_unit_test(messages_wait_until_there_is_a_region),
         cmocka_unit_test(a_peer_can_be_given_another_packet_size),

@@ -211,7 +211,9 @@ static void a_sender_whose_turn_comes_after_long_has_time_to_send(void **state)
     lab_push(lab, 1, 0, &unknown, 0);
     schedule(lab, 1);
     assert_int_equal(lab_pull_type(lab, 1, HOMA_GRANT, &packet), 1);
-    lab_tick(lab, 1, 19 * LAB_MS);
+    lab_tick(lab, 1, 5 * LAB_MS);
+    assert_int_equal(lab_pull_type(lab, 1, HOMA_RESEND, &packet), 1); /* it may have been lost */
+    lab_tick(lab, 1, 14 * LAB_MS);
     assert_int_equal(lab_usage(lab, 1).rpcs, 1);
     lab_tick(lab, 1, 2 * LAB_MS);
     assert_int_equal(lab_usage(lab, 1).rpcs, 0);
@@ -289,6 +291,35 @@ static void a_granted_round_trip_is_measured(void **state)
     lab_tick(lab, 1, 20 * LAB_US);
     push(lab, ID, 60000, 40000, 1000, 60000);
     assert_int_equal(homa_peer_find(lab_engine(lab, 1), &client)->rtt_ns, 40 * LAB_US);
+    lab_tick(lab, 1, LAB_MS);
+    push(lab, ID, 60000, 41000, 1000, 60000); /* each GRANT tells one round trip */
+    assert_int_equal(homa_peer_find(lab_engine(lab, 1), &client)->rtt_ns, 40 * LAB_US);
+    lab_close(lab);
+}
+
+static void a_round_trip_that_the_request_did_not_tell_is_not_told_by_the_ack(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct base_address client = lab_address(lab, 0);
+    struct homa_packet ack = {
+        .type = HOMA_ACK, .id = ID, .ack = {.count = 1, .acks[0] = {.client_id = ID}}};
+    struct lab_message message;
+
+    (void)state;
+    client.local = lab_address(lab, 1).remote;
+    push(lab, ID, 60000, 1000, 39000, 40000);
+    schedule(lab, 1);
+    flush(lab, 1);
+    /* The last packets came from another path, all at once and each in front of the last. */
+    push(lab, ID, 60000, 1000, 59000, 60000);
+    push(lab, ID, 60000, 0, 1000, 60000);
+    assert_int_equal(lab_take(lab, 1, HOMA_TAKE_REQUEST, 1, &message), 0);
+    assert_int_equal(lab_reply(lab, 1, 0, ID | 1, 10, 1), 0);
+    flush(lab, 1);
+    lab_tick(lab, 1, LAB_MS);
+    lab_push(lab, 1, 0, &ack, 0);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 0);
+    assert_int_equal(homa_peer_find(lab_engine(lab, 1), &client)->rtt_ns, 0);
     lab_close(lab);
 }
 
@@ -421,6 +452,33 @@ static void detaching_makes_every_message_forget_its_place(void **state)
     lab_close(lab);
 }
 
+static void after_detaching_the_schedulers_deadline_is_nothing_to_us(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct homa_packet unknown = {.type = HOMA_RPC_UNKNOWN, .id = ID};
+    struct homa_packet other = lab_data(ID, 900000, 0, 40000);
+    struct lab *lab;
+
+    (void)state;
+    options.knobs.max_overcommit = 1;
+    lab = lab_open_with(3, &options, 64);
+    push(lab, ID, 800000, 0, 40000, 40000);
+    lab_push(lab, 1, 2, &other, 1);
+    schedule(lab, 1);
+    assert_true(lab_engine(lab, 1)->sched_deadline != HOMA_NEVER);
+    homa_engine_detach(lab_engine(lab, 1));
+    assert_true(lab_engine(lab, 1)->sched_deadline == HOMA_NEVER);
+    /* Nor are places of RPCs that have ended, when the engine is attached again. */
+    homa_engine_attach(lab_engine(lab, 1), lab->hosts[1].sched, &lab->hosts[1], 1000000);
+    push(lab, ID, 800000, 40000, 1, 40000);
+    schedule(lab, 1);
+    lab_push(lab, 1, 0, &unknown, 0);
+    homa_engine_detach(lab_engine(lab, 1));
+    homa_engine_attach(lab_engine(lab, 1), lab->hosts[1].sched, &lab->hosts[1], 1000000);
+    assert_false(homa_engine_wants_schedule(lab_engine(lab, 1)));
+    lab_close(lab);
+}
+
 static void after_detaching_and_attaching_again_messages_are_granted(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -455,10 +513,12 @@ int main(void)
         cmocka_unit_test(without_a_scheduler_resends_grant_step_by_step),
         cmocka_unit_test(detaching_in_the_middle_leaves_messages_alive),
         cmocka_unit_test(a_granted_round_trip_is_measured),
+        cmocka_unit_test(a_round_trip_that_the_request_did_not_tell_is_not_told_by_the_ack),
         cmocka_unit_test(a_grant_for_another_engine_comes_back_to_be_sent_for_it),
         cmocka_unit_test(what_others_granted_after_long_is_learnt_soon_and_no_silence),
         cmocka_unit_test(engines_that_share_a_scheduler_all_finish),
         cmocka_unit_test(detaching_makes_every_message_forget_its_place),
+        cmocka_unit_test(after_detaching_the_schedulers_deadline_is_nothing_to_us),
         cmocka_unit_test(after_detaching_and_attaching_again_messages_are_granted),
     };
 

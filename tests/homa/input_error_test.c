@@ -225,6 +225,41 @@ static void what_was_heard_of_is_not_sent_again_unasked(void **state)
     lab_close(lab);
 }
 
+static void a_larger_path_than_known_is_no_news(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct lab_packet packet;
+
+    (void)state;
+    lab_request(lab, 0, 1, 20000, 1);
+    report(lab, 0, 1, EMSGSIZE, 9000);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.length, 1456);
+    lab_request(lab, 0, 1, 19000, 1); /* goes first: it is shorter */
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.length, 1456);
+    lab_close(lab);
+}
+
+static void smaller_packets_may_have_all_their_bytes_sooner(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct base_address address = lab_address(lab, 1);
+    struct mem_payload *payload = lab_payload(lab, 0, 10000, 1);
+    struct lab_packet packet;
+    uint64_t id;
+
+    (void)state;
+    payload->ready = 1000;
+    assert_int_equal(
+        homa_engine_request(lab_engine(lab, 0), lab->now, &address, payload, 0, 0, false, &id), 0);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 0);
+    report(lab, 0, 1, EMSGSIZE, 600);
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.length, 600);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +275,8 @@ int main(void)
         cmocka_unit_test(a_size_that_is_no_smaller_changes_nothing),
         cmocka_unit_test(a_size_of_zero_means_the_smallest),
         cmocka_unit_test(what_was_heard_of_is_not_sent_again_unasked),
+        cmocka_unit_test(a_larger_path_than_known_is_no_news),
+        cmocka_unit_test(smaller_packets_may_have_all_their_bytes_sooner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

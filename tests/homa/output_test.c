@@ -182,21 +182,32 @@ static void equals_go_in_order_of_age(void **state)
     lab_close(lab);
 }
 
-static void the_oldest_message_gets_its_share(void **state)
+static size_t share_of_oldest(uint32_t thousandths)
 {
-    struct lab *lab = lab_open(2);
-    uint64_t oldest = lab_request(lab, 0, 1, 40000, 1);
+    struct homa_engine_options options = lab_options();
     struct lab_packet packets[40];
     size_t of_oldest = 0;
+    struct lab *lab;
+    uint64_t oldest;
 
-    (void)state;
+    options.knobs.pacer_fifo_fraction = thousandths;
+    lab = lab_open_with(2, &options, 64);
+    oldest = lab_request(lab, 0, 1, 40000, 1);
     for (unsigned i = 0; i < 100; i++)
-        lab_request(lab, 0, 1, 1400, 1);
+        lab_request(lab, 0, 1, 1390, 1);
     assert_int_equal(lab_pull(lab, 0, packets, 40), 40);
     for (size_t i = 0; i < 40; i++)
         of_oldest += packets[i].decoded.id == oldest;
-    assert_int_equal(of_oldest, 2); /* one in twenty */
     lab_close(lab);
+    return of_oldest;
+}
+
+static void the_oldest_message_gets_its_share(void **state)
+{
+    (void)state;
+    assert_int_equal(share_of_oldest(0), 0);
+    assert_int_equal(share_of_oldest(50), 2); /* one in twenty */
+    assert_int_equal(share_of_oldest(300), 12);
 }
 
 static void control_goes_before_retransmissions_before_new_data(void **state)

@@ -230,6 +230,64 @@ static void absurd_numbers_from_the_edge_are_survived(void **state)
     lab_close(lab);
 }
 
+static void the_shortest_wait_is_a_microsecond(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct lab *lab;
+
+    (void)state;
+    options.knobs.max_gso_size = 1;
+    options.knobs.max_nic_est_backlog_usecs = 0;
+    lab = lab_open_with(2, &options, 64);
+    lab->hosts[0].backlog = (struct base_backlog){.bytes = 1, .bytes_per_second = 100 * GBIT};
+    lab_request(lab, 0, 1, 40000, 1);
+    assert_int_equal(pull_bytes(lab), 0);
+    assert_int_equal(homa_engine_deadline(lab_engine(lab, 0)), lab->now + LAB_US);
+    lab_close(lab);
+}
+
+static void when_the_queue_below_has_drained_nobody_waits_for_it(void **state)
+{
+    struct lab *lab = lab_open(2);
+
+    (void)state;
+    lab->hosts[0].backlog = (struct base_backlog){.bytes = 2500, .bytes_per_second = GBIT};
+    lab_request(lab, 0, 1, 2000, 1);
+    assert_int_equal(pull_bytes(lab), 0);
+    lab->hosts[0].backlog.bytes = 0;
+    assert_true(pull_bytes(lab) > 2000);
+    assert_int_equal(homa_engine_deadline(lab_engine(lab, 0)), lab->now + 5 * LAB_MS);
+    lab_close(lab);
+}
+
+static void an_idle_link_saves_up_nothing(void **state)
+{
+    struct lab *lab = open_with_link(1000);
+
+    (void)state;
+    lab_request(lab, 0, 1, 1000, 1);
+    pull_bytes(lab);
+    lab_tick(lab, 0, LAB_MS);
+    lab_request(lab, 0, 1, 40000, 1);
+    pull_bytes(lab); /* what may queue, and a RESEND perhaps */
+    assert_int_equal(pull_bytes(lab), 0);
+    assert_in_range(homa_engine_deadline(lab_engine(lab, 0)), lab->now, lab->now + 50 * LAB_US);
+    lab_close(lab);
+}
+
+static void after_shutdown_the_pacer_wakes_nobody(void **state)
+{
+    struct lab *lab = lab_open(2);
+
+    (void)state;
+    lab->hosts[0].backlog = (struct base_backlog){.bytes = 2500, .bytes_per_second = GBIT};
+    lab_request(lab, 0, 1, 40000, 1);
+    assert_int_equal(pull_bytes(lab), 0);
+    homa_engine_shutdown(lab_engine(lab, 0), lab->now);
+    assert_int_equal(homa_engine_deadline(lab_engine(lab, 0)), HOMA_NEVER);
+    lab_close(lab);
+}
+
 static void control_packets_take_their_time_on_the_link_too(void **state)
 {
     struct lab *lab = open_with_link(10); /* 10 Mbit/s: a full packet takes a millisecond */
@@ -262,6 +320,10 @@ int main(void)
         cmocka_unit_test(a_fixed_link_is_kept_busy_and_no_more),
         cmocka_unit_test(what_the_wire_did_not_take_does_not_count),
         cmocka_unit_test(absurd_numbers_from_the_edge_are_survived),
+        cmocka_unit_test(the_shortest_wait_is_a_microsecond),
+        cmocka_unit_test(when_the_queue_below_has_drained_nobody_waits_for_it),
+        cmocka_unit_test(an_idle_link_saves_up_nothing),
+        cmocka_unit_test(after_shutdown_the_pacer_wakes_nobody),
         cmocka_unit_test(control_packets_take_their_time_on_the_link_too),
     };
 

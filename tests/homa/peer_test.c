@@ -53,16 +53,23 @@ static void records_of_one_remote_socket_share_what_was_learnt(void **state)
 
     (void)state;
     homa_peer_sample_rtt(first, 70000);
+    first->response_ns = 90000;
     first->packet_bytes = 777;
     first->cutoff_version = 4;
+    first->cutoffs_sent_at = 5;
+    first->has_answered = true;
     homa_peer_set_never_grants(lab_engine(lab, 0), first);
     address.local = base_ip_from_v4("\x0a\0\0\1");
     second = homa_peer_get(lab_engine(lab, 0), &address);
     assert_ptr_not_equal(second, first);
     assert_int_equal(second->rtt_ns, 70000);
     assert_int_equal(second->packet_bytes, 777);
+    assert_int_equal(second->rtt_variation_ns, 35000);
+    assert_int_equal(second->response_ns, 90000);
     assert_int_equal(second->cutoff_version, 4);
+    assert_int_equal(second->cutoffs_sent_at, 5);
     assert_true(second->never_grants);
+    assert_true(second->has_answered);
     lab_close(lab);
 }
 
@@ -181,6 +188,9 @@ static void only_the_best_response_times_say_something_about_the_path(void **sta
     homa_peer_sample_response(&peer, 5000 * LAB_US);
     assert_int_equal(peer.rtt_ns, 800 * LAB_US);
     assert_true(peer.response_ns > 800 * LAB_US);
+    for (unsigned i = 0; i < 100; i++)
+        homa_peer_sample_response(&peer, 100 * LAB_US);
+    assert_in_range(peer.response_ns, 100 * LAB_US, 101 * LAB_US);
 }
 
 static void a_retransmitted_response_measures_nothing(void **state)
