@@ -396,11 +396,11 @@ void sim_fault_close(struct sim_fault *fault)
 {
     if (fault == NULL)
         return;
-    while (!TAILQ_EMPTY(&fault->telling)) {
-        struct told *told = TAILQ_FIRST(&fault->telling);
-
+    for (struct told *told = TAILQ_FIRST(&fault->telling), *next = NULL; told != NULL;
+         told = next) {
+        next = TAILQ_NEXT(told, all);
         sim_alarm_cancel(sim_world_clock(fault->world), &told->alarm);
-        told_free(told);
+        free(told);
     }
     free(fault->was_changed);
     free(fault);

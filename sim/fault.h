@@ -140,6 +140,6 @@ uint32_t sim_fault_pending(const struct sim_fault *fault);
 
 const char *sim_fault_kind_name(enum sim_fault_kind kind);
 /* One line that says what a rule does, for the scenario's description. */
-void sim_fault_rule_text(const struct sim_fault_rule *rule, char *text, size_t size);
+void sim_fault_rule_text(const struct sim_fault_rule *rule, char *into, size_t size);
 
 #endif

@@ -14,6 +14,6 @@ struct sim_fault_verdict {
     bool is_doubled;
 };
 
-void sim_fault_verdict_text(const struct sim_fault_verdict *verdict, char *text, size_t size);
+void sim_fault_verdict_text(const struct sim_fault_verdict *verdict, char *into, size_t size);
 
 #endif

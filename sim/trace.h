@@ -68,7 +68,7 @@ uint64_t sim_trace_lines(const struct sim_trace *trace);
 
 /* One packet (of a bundle) in words, as in a line: type and fields. `length` are the bytes at hand;
  * `whole` those of the datagram, if its payload is not there. Returns the bytes that it takes. */
-uint32_t sim_trace_packet_text(const uint8_t *bytes, uint32_t length, uint32_t whole, char *text,
+uint32_t sim_trace_packet_text(const uint8_t *bytes, uint32_t length, uint32_t whole, char *into,
                                size_t size);
 
 #endif

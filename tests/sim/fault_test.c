@@ -219,7 +219,7 @@ static void a_burst_is_of_one_link(void **state)
     struct sim_fault_rule *rule = add_rule(f, SIM_FAULT_BURSTS, SIM_FAULT_ALWAYS);
 
     rule->bad_chance = SIM_FAULT_ALWAYS;
-    rule->types = 1u << (HOMA_DATA - HOMA_DATA);
+    rule->types = 1u << 0;
     begin(f);
     /* Becomes bad with the first packet, and never good again: nothing else can end it. */
     for (unsigned i = 0; i < 10; i++)
