@@ -88,6 +88,7 @@ static void see(void *context, enum sim_sight sight, const struct sim_packet *pa
     struct sim_disaster *disaster = context;
 
     disaster->outcome->counts.sights[sight]++;
+    disaster->sights_seen++;
     digest_packet(disaster, sight, packet);
     sim_judge_see(disaster->judge, sight, packet);
     if (disaster->trace != NULL)
@@ -167,6 +168,7 @@ static void begin_event(struct sim_disaster *disaster, const struct sim_event *e
         if (!sim_host_is_up(host))
             break;
         sim_host_stop(host, until);
+        sim_judge_host_stopped(disaster->judge, event->host, until);
         if (disaster->stopped_until[event->host] < until)
             disaster->stopped_until[event->host] = until;
         sim_disaster_tell(disaster, event->host, 0, "pause", "for %" PRIu64 " us",
@@ -192,8 +194,6 @@ static void end_event(struct sim_disaster *disaster, const struct sim_event *eve
 
     if ((event->kind == SIM_EVENT_CRASH && !is_up) || (event->kind == SIM_EVENT_CLOSE && is_up))
         reopen(disaster, event->host);
-    else if (event->kind == SIM_EVENT_PAUSE)
-        sim_judge_host_resumed(disaster->judge, event->host);
 }
 
 /* Beginnings and ends in order of time; returns their number. */
@@ -243,7 +243,7 @@ static void run_until(struct sim_disaster *disaster, sim_time until)
 
 /* Until then, or until is_done() says so. Looks at the calls' patience every now and then. */
 static void run_phase(struct sim_disaster *disaster, sim_time until,
-                      bool (*is_done)(const struct sim_disaster *disaster))
+                      bool (*is_done)(struct sim_disaster *disaster))
 {
     sim_time now = sim_world_now(disaster->world);
 
@@ -255,20 +255,24 @@ static void run_phase(struct sim_disaster *disaster, sim_time until,
     }
 }
 
-static bool is_never_done(const struct sim_disaster *disaster)
+static bool is_never_done(struct sim_disaster *disaster)
 {
     (void)disaster;
     return false;
 }
 
-static bool is_peace(const struct sim_disaster *disaster)
+static bool is_peace(struct sim_disaster *disaster)
 {
     return sim_judge_open_calls(disaster->judge) == 0;
 }
 
-static bool is_quiet(const struct sim_disaster *disaster)
+/* Nothing has been on its way since the last look either. */
+static bool is_quiet(struct sim_disaster *disaster)
 {
-    return LIST_EMPTY(&disaster->tasks) && sim_judge_is_drained(disaster->judge);
+    bool is_moving = disaster->sights_seen != disaster->sights_looked_at;
+
+    disaster->sights_looked_at = disaster->sights_seen;
+    return !is_moving && LIST_EMPTY(&disaster->tasks) && sim_judge_is_drained(disaster->judge);
 }
 
 static void run_trouble(struct sim_disaster *disaster)
@@ -299,8 +303,36 @@ static sim_time peace_bound(const struct sim_scenario *scenario)
            20 * scenario->traffic.bytes * (8 * SIM_US / mbps);
 }
 
-/* A server waits for an ack for twice its timeout, and for a client that went away in the middle of
- * a request once; a request may be in service, and pieces of messages be held. */
+static uint64_t count_rpcs(const struct sim_disaster *disaster)
+{
+    uint64_t rpcs = 0;
+
+    for (uint32_t i = 0; i < disaster->scenario->host_count; i++) {
+        struct sim_host *host = sim_world_host(disaster->world, i);
+
+        for (uint32_t j = 0; j < disaster->scenario->hosts[i].sockets; j++) {
+            const struct sim_socket *socket = sim_host_socket(host, j);
+            struct homa_engine_usage usage = {0};
+
+            if (socket->engine != NULL)
+                homa_engine_usage(socket->engine, &usage);
+            rpcs += usage.rpcs;
+        }
+    }
+    return rpcs;
+}
+
+static bool is_quieter(struct sim_disaster *disaster)
+{
+    return is_quiet(disaster) || count_rpcs(disaster) < disaster->rpcs_left;
+}
+
+/*
+ * How long it may take until one more RPC has ended: a server waits for an ack for twice its
+ * timeout, and for a client that went away in the middle of a request once; a request may be in
+ * service, and pieces of messages be held. (What a client that went away has been given room or
+ * grants for is waited for one after the other.)
+ */
 static sim_time quiet_bound(const struct sim_scenario *scenario)
 {
     return QUIET_MIN + 4 * scenario->hosts[0].knobs.timeout_ticks * SIM_MS +
@@ -314,7 +346,11 @@ static void run_quiet(struct sim_disaster *disaster)
     uint64_t sent;
 
     disaster->is_over = true;
-    run_phase(disaster, sim_world_now(disaster->world) + quiet_bound(disaster->scenario), is_quiet);
+    do {
+        disaster->rpcs_left = count_rpcs(disaster);
+        run_phase(disaster, sim_world_now(disaster->world) + quiet_bound(disaster->scenario),
+                  is_quieter);
+    } while (!is_wrong(disaster) && count_rpcs(disaster) < disaster->rpcs_left);
     if (is_wrong(disaster))
         return;
     sim_judge_drained(disaster->judge);

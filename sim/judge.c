@@ -369,6 +369,9 @@ static void judge_failure(struct sim_judge *judge, const struct sim_call *call, 
     sim_time timeout = judge->scenario->hosts[call->client].knobs.timeout_ticks * SIM_MS;
     sim_time silence = sim_world_now(judge->world) - call->heard_at;
 
+    /* It may have been told more between its failure and now. */
+    silence = silence > call->silence ? silence : call->silence;
+
     switch (error) {
     case ETIMEDOUT:
         if (silence + SIM_US < timeout) /* engines count whole nanoseconds */

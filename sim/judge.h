@@ -51,6 +51,7 @@ struct sim_call {
     sim_time begun_at;
     sim_time ended_at;
     sim_time heard_at; /* when its client was last told something that surely counts */
+    sim_time silence;  /* the longest between two of these */
     sim_time alive_at; /* the latest sign of life, or reason to wait on the client's own side */
     uint64_t served_generation; /* of the server socket that executed it last; 0 = none did */
     uint32_t executions;
@@ -100,8 +101,8 @@ void sim_judge_still_right(struct sim_judge *judge, const struct sim_call *call,
 void sim_judge_reply(struct sim_judge *judge, struct sim_call *call);
 /* A socket, and with it all its calls, is no more (closed, or its host crashed). */
 void sim_judge_socket_gone(struct sim_judge *judge, uint32_t host, uint32_t socket);
-/* The host did nothing until now: silence counts anew. */
-void sim_judge_host_resumed(struct sim_judge *judge, uint32_t host);
+/* The host does nothing until then: silence counts from there. */
+void sim_judge_host_stopped(struct sim_judge *judge, uint32_t host, sim_time until);
 
 /* The call of this id and client, or NULL. */
 struct sim_call *sim_judge_find(const struct sim_judge *judge, uint32_t client, uint64_t id);

@@ -72,6 +72,12 @@ struct patience {
     sim_time now;
 };
 
+static void raise_time(sim_time *time, sim_time to)
+{
+    if (*time < to)
+        *time = to;
+}
+
 /* Whether the client itself holds the call up. */
 static bool holds_itself_up(const struct homa_rpc_view *view)
 {
@@ -91,7 +97,7 @@ static bool excuse(void *context, const struct homa_rpc_view *view)
         return true;
     call = sim_judge_find(patience->judge, patience->host, view->id);
     if (call != NULL)
-        call->alive_at = patience->now;
+        raise_time(&call->alive_at, patience->now);
     return true;
 }
 
@@ -151,14 +157,13 @@ void sim_judge_patience(struct sim_judge *judge)
         judge_patience_of(judge, call, patience.now);
 }
 
-void sim_judge_host_resumed(struct sim_judge *judge, uint32_t host)
+void sim_judge_host_stopped(struct sim_judge *judge, uint32_t host, sim_time until)
 {
-    sim_time now = sim_world_now(judge->world);
     struct sim_call *call;
 
     LIST_FOREACH(call, &judge->open, of_open) {
         if (call->client == host)
-            call->alive_at = now;
+            raise_time(&call->alive_at, until);
     }
 }
 

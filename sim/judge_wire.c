@@ -56,6 +56,12 @@ static void find_call(struct view *view)
         view->call = NULL;
 }
 
+static void stay_alive(struct sim_call *call, sim_time now)
+{
+    if (call->alive_at < now)
+        call->alive_at = now;
+}
+
 /* ---- packets that leave ---- */
 
 static uint8_t wire_level(const struct homa_knobs *knobs, uint32_t level)
@@ -137,7 +143,7 @@ static void judge_sent_data(struct view *view)
                               packet->data.offset);
     judge_limit(view, end);
     if (view->is_from_client && !packet->data.retransmit)
-        call->alive_at = sim_world_now(view->judge->world);
+        stay_alive(call, sim_world_now(view->judge->world));
 }
 
 /* The levels that this receiver uses for scheduled bytes. */
@@ -214,11 +220,14 @@ static void note_delivered(struct view *view)
         raise(limit, (uint64_t)packet->resend.offset + packet->resend.length);
     if (view->is_from_client)
         return;
-    if (packet->type == HOMA_DATA || packet->type == HOMA_BUSY)
+    if (packet->type == HOMA_DATA || packet->type == HOMA_BUSY) {
+        if (now - call->heard_at > call->silence)
+            call->silence = now - call->heard_at;
         call->heard_at = now;
+    }
     if (packet->type == HOMA_DATA || packet->type == HOMA_BUSY || packet->type == HOMA_GRANT ||
         packet->type == HOMA_RESEND)
-        call->alive_at = now;
+        stay_alive(call, now);
 }
 
 void sim_judge_see(struct sim_judge *judge, enum sim_sight sight, const struct sim_packet *datagram)

@@ -40,8 +40,9 @@ static uint64_t draw_hosts(struct base_random *random, const struct sim_scenario
 static uint16_t draw_types(struct base_random *random)
 {
     uint64_t type = base_random_below(random, HOMA_PACKET_TYPES);
+    uint32_t bits = sim_chance(random, 400) ? 1u << type : 0;
 
-    return sim_chance(random, 400) ? (uint16_t)(1u << type) : 0;
+    return (uint16_t)bits;
 }
 
 static void draw_chances(struct base_random *random, struct sim_fault_rule *rule)
