@@ -16,6 +16,8 @@
 
 /* Bytes of a GRANT packet. */
 #define GRANT_LENGTH 33u
+/* Lengths are dealt from a deck of 2^DECK_BITS cards (an even number of bits). */
+#define DECK_BITS 16u
 /* How often downlinks are looked at. */
 #define SAMPLE_EVERY (10 * SIM_US)
 /* Counted messages have so many times the time of their arrivals to finish. */
@@ -44,6 +46,7 @@ struct cluster {
     struct sender *senders;
     struct base_random arrivals;
     struct base_random losses;
+    uint64_t dealt;       /* lengths */
     uint64_t mean_gap_ps; /* between arrivals in the whole cluster */
     uint64_t born;
     uint64_t open; /* counted messages under way */
@@ -184,6 +187,41 @@ static void begin_counting(struct cluster *cluster)
     sim_network_begin_totals(sim_world_network(cluster->world));
 }
 
+/* A permutation of DECK_BITS bits, another one for each key. */
+static uint32_t shuffle(uint32_t card, uint64_t key)
+{
+    const uint32_t half = DECK_BITS / 2;
+    const uint32_t mask = (1u << half) - 1;
+    uint32_t left = card >> half;
+    uint32_t right = card & mask;
+
+    for (uint64_t round = 0; round < 4; round++) {
+        uint32_t mixed = left ^ ((uint32_t)base_mix(key + (round << half | right)) & mask);
+
+        left = right;
+        right = mixed;
+    }
+    return left << half | right;
+}
+
+/*
+ * The next message's length. Of each 65,536 messages exactly one comes from each 65,536th of the
+ * distribution: with sizes as far apart as these, a run of independent ones would carry a tenth
+ * more or less than the load that was asked for.
+ */
+static uint32_t deal_length(struct cluster *cluster)
+{
+    const struct sim_workload *workload = cluster->options->workload;
+    uint64_t total = sim_workload_total(workload);
+    uint64_t deck = cluster->dealt >> DECK_BITS;
+    uint32_t card = (uint32_t)cluster->dealt++ & ((1u << DECK_BITS) - 1);
+    unsigned __int128 place = shuffle(card, base_mix(cluster->options->seed) + (deck << 32));
+    uint64_t from = (uint64_t)((place * total) >> DECK_BITS);
+    uint64_t to = (uint64_t)(((place + 1) * total) >> DECK_BITS);
+
+    return sim_workload_at(workload, from + base_random_below(&cluster->arrivals, to - from));
+}
+
 static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
 {
     const struct sim_cluster_options *options = cluster->options;
@@ -191,7 +229,7 @@ static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
     struct sim_socket *socket = sim_host_socket(host, 0);
     struct base_address address =
         sim_socket_address(sim_host_socket(sim_world_host(cluster->world, to), 0));
-    uint32_t length = sim_workload_sample(options->workload, &cluster->arrivals);
+    uint32_t length = deal_length(cluster);
     struct mem_payload *payload = sim_payload_new(host, NULL, length);
     struct sender *sender = &cluster->senders[from];
     struct message *message;

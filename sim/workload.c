@@ -251,9 +251,8 @@ uint64_t sim_workload_total(const struct sim_workload *workload)
     return workload->total;
 }
 
-uint32_t sim_workload_sample(const struct sim_workload *workload, struct base_random *random)
+uint32_t sim_workload_at(const struct sim_workload *workload, uint64_t draw)
 {
-    uint64_t draw = base_random_below(random, workload->total);
     uint32_t low = 0;
     uint32_t high = workload->count - 1;
 
@@ -267,6 +266,11 @@ uint32_t sim_workload_sample(const struct sim_workload *workload, struct base_ra
             low = middle + 1;
     }
     return workload->entries[low].length;
+}
+
+uint32_t sim_workload_sample(const struct sim_workload *workload, struct base_random *random)
+{
+    return sim_workload_at(workload, base_random_below(random, workload->total));
 }
 
 /* The sum of all weights times lengths. */

@@ -49,6 +49,9 @@ uint32_t sim_workload_length(const struct sim_workload *workload, uint32_t index
 uint64_t sim_workload_weight(const struct sim_workload *workload, uint32_t index);
 uint64_t sim_workload_total(const struct sim_workload *workload); /* at most 2^62 */
 
+/* The length that the cumulative weight `draw` (below sim_workload_total) falls on. */
+uint32_t sim_workload_at(const struct sim_workload *workload, uint64_t draw);
+
 /* The length of the next message. Takes one draw. */
 uint32_t sim_workload_sample(const struct sim_workload *workload, struct base_random *random);
 
