@@ -51,6 +51,8 @@ void homa_ack_now(struct homa_engine *engine, struct homa_peer *peer, uint64_t c
     homa_ack_queue(engine, peer, client_id);
     if (peer->ack_count > 0)
         homa_control_tell_peer(engine, peer, HOMA_PEER_TELL_ACK);
+    else
+        homa_control_tell_stranger(engine, &peer->address, HOMA_ACK, client_id);
 }
 
 uint64_t homa_ack_take(struct homa_engine *engine, struct homa_peer *peer)

@@ -54,12 +54,27 @@ void homa_control_hush_peer(struct homa_engine *engine, struct homa_peer *peer)
     hush_peer(engine, peer, UINT8_MAX);
 }
 
+/* Whether half of the answers that wait are for this host: the rest is for others. */
+static bool has_half_of_ring(const struct homa_engine *engine, const struct base_address *to)
+{
+    uint32_t count = 0;
+
+    if (engine->stateless_count < HOMA_STATELESS_MAX / 2)
+        return false;
+    for (uint32_t i = 0; i < engine->stateless_count; i++) {
+        uint32_t at = (engine->stateless_first + i) % HOMA_STATELESS_MAX;
+
+        count += base_address_same_host(&engine->stateless[at].to, to);
+    }
+    return count >= HOMA_STATELESS_MAX / 2;
+}
+
 void homa_control_tell_stranger(struct homa_engine *engine, const struct base_address *to,
                                 enum homa_packet_type type, uint64_t id)
 {
     uint32_t at = (engine->stateless_first + engine->stateless_count) % HOMA_STATELESS_MAX;
 
-    if (engine->stateless_count == HOMA_STATELESS_MAX) {
+    if (engine->stateless_count == HOMA_STATELESS_MAX || has_half_of_ring(engine, to)) {
         engine->counters.control_overflows++;
         return;
     }

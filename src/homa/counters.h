@@ -45,6 +45,7 @@
     X(rpc_alloc_failures, "requests dropped because all RPC records were in use")                  \
     X(peer_alloc_failures, "packets dropped because all peer records were in use")                 \
     X(peers_evicted, "idle peers forgotten to make room")                                          \
+    X(resends_ignored, "RESENDs that asked for too much in too short a time")                      \
     X(grants_ignored, "GRANTs that granted nothing new")                                           \
     X(cutoffs_received, "CUTOFFS packets applied")                                                 \
     X(network_errors, "ICMP errors that ended an RPC")                                             \

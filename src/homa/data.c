@@ -104,11 +104,18 @@ static void measure(struct homa_engine *engine, struct homa_rpc *rpc,
     in->probe_at = 0;
 }
 
-/* Too many gaps already, and this packet would open another. */
-static bool is_one_gap_too_many(const struct homa_received *received, uint32_t start)
+/* Whether the message may have a gap more for this packet: it and its host have few enough. Splits
+ * may go on when no gap is opened any more, or retransmissions that are lost in part were useless.
+ */
+static bool may_open_gap(const struct homa_engine *engine, const struct homa_rpc *rpc,
+                         uint32_t start)
 {
-    return received->gaps >= 2 * HOMA_GAPS_PER_MESSAGE ||
-           (received->gaps >= HOMA_GAPS_PER_MESSAGE && start > received->end);
+    const struct homa_received *received = &rpc->in.received;
+    uint32_t most = HOMA_GAPS_PER_MESSAGE;
+
+    if (start < received->end)
+        most *= 2;
+    return received->gaps < most && rpc->peer->share->gaps < engine->gaps.capacity / 2;
 }
 
 static void receive(struct homa_engine *engine, struct homa_rpc *rpc,
@@ -121,19 +128,17 @@ static void receive(struct homa_engine *engine, struct homa_rpc *rpc,
     uint32_t start = packet->data.offset;
     uint32_t had = in->received.bytes;
     uint32_t had_gaps = in->received.gaps;
-    bool may_open = share->gaps < engine->gaps.capacity / 2;
     bool opened = false;
-    int count = -ENOBUFS;
 
     if (in->num_bpages == 0 && !homa_stall_get_space(engine, rpc)) {
         engine->counters.dropped_data_no_bufs += packet->data.payload_length;
         homa_timer_arm(engine, rpc, engine->clock + engine->waits.resend_interval);
         return;
     }
-    if (!is_one_gap_too_many(&in->received, start))
-        count = homa_received_add(&in->received, &engine->gaps, start,
-                                  start + packet->data.payload_length, in->unscheduled,
-                                  engine->clock + gap_wait, gap_wait, may_open, ranges, &opened);
+    int count = homa_received_add(
+        &in->received, &engine->gaps, start, start + packet->data.payload_length, in->unscheduled,
+        engine->clock + gap_wait, gap_wait, may_open_gap(engine, rpc, start), ranges, &opened);
+
     share->gaps += in->received.gaps - had_gaps;
     if (count < 0) {
         engine->counters.gap_overflows++;

@@ -45,7 +45,7 @@ static void resend_range(struct homa_engine *engine, struct homa_rpc *rpc,
     if (start >= out->sent)
         homa_control_tell(engine, rpc, HOMA_TELL_BUSY);
     else
-        homa_output_again(engine, rpc, start, (uint32_t)end, packet->resend.priority);
+        homa_output_asked_again(engine, rpc, start, (uint32_t)end, packet->resend.priority);
 }
 
 static void take_resend(struct homa_engine *engine, const struct base_address *from,
@@ -89,8 +89,8 @@ static void take_unknown(struct homa_engine *engine, const struct base_address *
     case HOMA_RPC_REQUESTING:
         /* The request never got there (or its server started anew): all of it again. */
         engine->counters.unknown_rpcs++;
-        homa_output_again(engine, rpc, 0, rpc->out.sent,
-                          homa_peer_unscheduled_level(engine, rpc->peer, rpc->out.length));
+        homa_output_asked_again(engine, rpc, 0, rpc->out.sent,
+                                homa_peer_unscheduled_level(engine, rpc->peer, rpc->out.length));
         break;
     case HOMA_RPC_RECEIVING:
         /* A client that forgot the server in the middle of the response: timeouts decide. */

@@ -153,6 +153,7 @@ struct homa_engine {
     struct homa_rpc_queue telling_rpcs;
     struct homa_peer_queue telling_peers;
     struct homa_rpc_queue sending_again;
+    bool has_sent_again; /* the last DATA packet was a retransmission of a paced message */
     struct homa_pacer pacer;
     struct homa_note notes[HOMA_OUTPUT_MAX];
     uint32_t note_count;
@@ -308,6 +309,10 @@ bool homa_output_grant(struct homa_engine *engine, struct homa_rpc *rpc, uint64_
 /* Sends [start, end) again as far as it has been sent, at this level. */
 void homa_output_again(struct homa_engine *engine, struct homa_rpc *rpc, uint32_t start,
                        uint32_t end, uint8_t level);
+
+/* The same because the peer says so: ignored when it has said so too often. */
+void homa_output_asked_again(struct homa_engine *engine, struct homa_rpc *rpc, uint32_t start,
+                             uint32_t end, uint8_t level);
 
 /* Stops sending. */
 void homa_output_cancel(struct homa_engine *engine, struct homa_rpc *rpc);

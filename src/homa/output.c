@@ -1,8 +1,8 @@
 /*
- * Packets out. Control first (control.c), then what receivers asked to have again, then new bytes
- * by shortest remaining (spec section 4, Sender). Messages shorter than defer_min_bytes come before
- * all longer ones and are never held back by the pacer; of the longer ones the oldest gets a small
- * share.
+ * Packets out. Control first (control.c), then what receivers asked to have again, in turns with
+ * new bytes, by shortest remaining (spec section 4, Sender). Messages shorter than defer_min_bytes
+ * come before all longer ones and are never held back by the pacer; of the longer ones the oldest
+ * gets a small share.
  *
  * The queue of senders holds exactly the RPCs that could send a packet of new bytes now; whoever
  * moves one of the limits calls homa_output_review(). Each packet leaves a note, so that what the
@@ -11,6 +11,11 @@
 #include "homa/internal.h"
 
 #include <assert.h>
+
+/* Within one resend_interval as many packets of a message are sent again when asked for, beyond as
+ * many bytes as have gone out: plenty for a receiver that has lost something, and a bound for one
+ * that turns small RESENDs into large answers. */
+#define AGAIN_PACKETS 16u
 
 /* ---- what may be sent ---- */
 
@@ -165,6 +170,21 @@ void homa_output_again(struct homa_engine *engine, struct homa_rpc *rpc, uint32_
     assert(out->again_count >= 1 && out->again_count <= HOMA_AGAIN_MAX);
 }
 
+void homa_output_asked_again(struct homa_engine *engine, struct homa_rpc *rpc, uint32_t start,
+                             uint32_t end, uint8_t level)
+{
+    struct homa_outgoing *out = &rpc->out;
+
+    if (engine->clock - out->again_since >= engine->waits.resend_interval) {
+        out->again_since = engine->clock;
+        out->again_bytes = 0;
+    }
+    if (out->again_bytes >= (uint64_t)out->sent + AGAIN_PACKETS * out->packet_payload)
+        engine->counters.resends_ignored++;
+    else
+        homa_output_again(engine, rpc, start, end, level);
+}
+
 /* ---- DATA packets ---- */
 
 static unsigned level_of(const struct homa_engine *engine, const struct homa_rpc *rpc,
@@ -229,12 +249,13 @@ static void make_again(struct homa_engine *engine, struct homa_rpc *rpc, struct 
     };
     out->was_repeated = true;
     make_data(engine, rpc, packet, note);
+    out->again_bytes += note->end - note->start;
+    engine->has_sent_again = out->is_paced;
     range->start = note->end;
-    if (range->start < range->end)
-        return;
-    *range = out->again[--out->again_count];
+    if (range->start >= range->end)
+        *range = out->again[--out->again_count];
     leave_again(engine, rpc);
-    if (out->again_count > 0)
+    if (out->again_count > 0) /* behind the others, which may want less */
         enter_again(engine, rpc);
 }
 
@@ -246,6 +267,7 @@ static void make_new(struct homa_engine *engine, struct homa_rpc *rpc, struct ba
     *note = (struct homa_note){.start = out->sent, .end = next_end(out)};
     assert(note->start < note->end && note->end <= out->granted);
     make_data(engine, rpc, packet, note);
+    engine->has_sent_again = false;
     out->sent = note->end;
     out->sent_at = engine->clock;
     rpc->heard_at = engine->clock; /* the peer cannot have been silent about these bytes */
@@ -261,13 +283,15 @@ static void make_new(struct homa_engine *engine, struct homa_rpc *rpc, struct ba
 static bool next_data(struct homa_engine *engine, struct base_packet *packet,
                       struct homa_note *note)
 {
-    struct homa_rpc *rpc = TAILQ_FIRST(&engine->sending_again);
+    struct homa_rpc *again = TAILQ_FIRST(&engine->sending_again);
+    struct homa_rpc *rpc = homa_heap_first(&engine->heaps[HOMA_HEAP_SEND]);
+    /* Whoever asks for everything again and again must not stop the others' messages. */
+    bool is_turn_of_new = engine->has_sent_again && rpc != NULL;
 
-    if (rpc != NULL && (!rpc->out.is_paced || homa_pace_allows(engine))) {
-        make_again(engine, rpc, packet, note);
+    if (again != NULL && (!again->out.is_paced || (!is_turn_of_new && homa_pace_allows(engine)))) {
+        make_again(engine, again, packet, note);
         return true;
     }
-    rpc = homa_heap_first(&engine->heaps[HOMA_HEAP_SEND]);
     if (rpc == NULL)
         return false;
     if (rpc->out.is_paced) {

@@ -73,6 +73,8 @@ struct homa_outgoing {
     uint32_t unscheduled;                    /* a packet never crosses this offset */
     uint32_t packet_payload;                 /* bytes of the message in a full packet */
     struct homa_range again[HOMA_AGAIN_MAX]; /* to be sent again; disjoint, below sent */
+    uint64_t again_since;                    /* engine time at which again_bytes was 0 */
+    uint32_t again_bytes;                    /* sent again since */
     uint8_t again_count;
     uint8_t again_priority; /* level the receiver asked for */
     uint8_t priority;       /* level of scheduled bytes, from the last GRANT */

@@ -181,7 +181,7 @@ static void a_reply_is_answer_enough_to_who_asked_for_it(void **state)
 static void answers_to_strangers_keep_their_order_round_the_ring(void **state)
 {
     struct lab *lab = lab_open(2);
-    struct base_address stranger = lab_address(lab, 0);
+    struct base_address strangers[] = {lab_address(lab, 0), lab_address(lab, 1)};
     struct lab_packet packet;
     uint64_t told = 1;
     uint64_t seen = 1;
@@ -189,7 +189,8 @@ static void answers_to_strangers_keep_their_order_round_the_ring(void **state)
     (void)state;
     for (unsigned turn = 0; turn < 10; turn++) {
         for (unsigned i = 0; i < 40; i++, told += 2)
-            homa_control_tell_stranger(lab_engine(lab, 1), &stranger, HOMA_RPC_UNKNOWN, told);
+            homa_control_tell_stranger(lab_engine(lab, 1), &strangers[i % 2], HOMA_RPC_UNKNOWN,
+                                       told);
         for (unsigned i = 0; i < 38; i++, seen += 2) {
             assert_int_equal(lab_pull(lab, 1, &packet, 1), 1);
             assert_int_equal(packet.decoded.id, seen);

@@ -211,6 +211,27 @@ static void a_message_with_too_many_gaps_opens_no_more(void **state)
     lab_close(lab);
 }
 
+static void with_ever_so_many_gaps_what_fills_one_is_welcome(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct lab *lab;
+
+    (void)state;
+    options.max_rpcs = 8 * HOMA_GAPS_PER_MESSAGE; /* and as many gaps */
+    lab = lab_open_with(2, &options, 8);
+    for (uint32_t i = 1; i <= HOMA_GAPS_PER_MESSAGE; i++)
+        push_part(lab, 400000, 1000 * i, 100);
+    for (uint32_t i = 1; i <= HOMA_GAPS_PER_MESSAGE; i++)
+        push_part(lab, 400000, 1000 * i - 500, 100);
+    assert_int_equal(lab_usage(lab, 1).gaps, 2 * HOMA_GAPS_PER_MESSAGE);
+    push_part(lab, 400000, 300, 100); /* no more splits */
+    assert_int_equal(lab_counters(lab, 1)->gap_overflows, 1);
+    for (uint32_t offset = 0; offset < 400000; offset += 500)
+        push_part(lab, 400000, offset, 500);
+    assert_request_arrived(lab, 400000);
+    lab_close(lab);
+}
+
 /* ---- at most once ---- */
 
 static void duplicates_of_a_request_never_run_it_again(void **state)
@@ -510,6 +531,7 @@ int main(void)
         cmocka_unit_test(bytes_that_have_arrived_are_not_overwritten),
         cmocka_unit_test(repeats_are_counted),
         cmocka_unit_test(a_message_with_too_many_gaps_opens_no_more),
+        cmocka_unit_test(with_ever_so_many_gaps_what_fills_one_is_welcome),
         cmocka_unit_test(duplicates_of_a_request_never_run_it_again),
         cmocka_unit_test(a_tombstone_is_forgotten_after_its_time),
         cmocka_unit_test(a_resend_for_a_tombstone_is_never_answered),
