@@ -209,6 +209,23 @@ static void window_0_shares_max_incoming_among_the_active_and_one_more(void **st
     finish(&fixture);
 }
 
+static void new_knobs_count_at_once(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct homa_knobs knobs = plain_knobs();
+
+    begin(&fixture);
+    add(&fixture, 0, 1, LONG);
+    assert_int_equal(run(&fixture, 0), 1);
+    knobs.window = 90000;
+    homa_sched_set_knobs(fixture.sched, &knobs);
+    assert_int_equal(homa_sched_deadline(fixture.sched), 0);
+    assert_int_equal(run(&fixture, 0), 1);
+    assert_grant(&fixture, 0, LONG, UNSCHEDULED + 90000, 0);
+    finish(&fixture);
+}
+
 static void small_steps_are_saved_up(void **state)
 {
     (void)state;
@@ -448,6 +465,7 @@ int main(void)
         cmocka_unit_test(the_window_is_granted_and_no_more),
         cmocka_unit_test(unscheduled_bytes_on_their_way_use_the_window),
         cmocka_unit_test(window_0_shares_max_incoming_among_the_active_and_one_more),
+        cmocka_unit_test(new_knobs_count_at_once),
         cmocka_unit_test(small_steps_are_saved_up),
         cmocka_unit_test(the_last_bytes_are_granted_however_few),
         cmocka_unit_test(a_message_that_waits_for_nothing_else_gets_what_there_is),

@@ -146,6 +146,31 @@ static void the_timeout_does_not_wait_for_a_longer_interval(void **state)
     lab_close(lab);
 }
 
+static void a_sender_that_waited_long_for_space_has_all_its_time(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct homa_packet whole = lab_data(ID, BPAGE_SIZE, 0, BPAGE_SIZE - 10000);
+    struct homa_packet rest = lab_data(ID, BPAGE_SIZE, BPAGE_SIZE - 10000, 10000);
+    struct homa_packet waits = lab_data(ID + 2, 3000, 0, 1000);
+    struct lab_message message;
+    struct lab *lab;
+
+    (void)state;
+    options.knobs.timeout_ticks = 20;
+    lab = lab_open_with(2, &options, 1);
+    lab_push(lab, 1, 0, &whole, 1);
+    lab_push(lab, 1, 0, &rest, 1);
+    assert_int_equal(lab_take_only(lab, 1, HOMA_TAKE_REQUEST, &message), 0);
+    lab_push(lab, 1, 0, &waits, 1);
+    lab_tick(lab, 1, 250 * LAB_MS); /* between two looks at it */
+    lab_give_back(lab, 1, &message);
+    lab_tick(lab, 1, 19 * LAB_MS);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 2);
+    lab_tick(lab, 1, LAB_MS);
+    assert_int_equal(lab_usage(lab, 1).rpcs, 1);
+    lab_close(lab);
+}
+
 static void after_data_the_first_busy_counts_as_the_first(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -198,6 +223,7 @@ int main(void)
         cmocka_unit_test(questions_about_grants_do_not_delay_that_for_the_ack),
         cmocka_unit_test(a_busy_client_is_asked_for_its_ack_no_less),
         cmocka_unit_test(the_timeout_does_not_wait_for_a_longer_interval),
+        cmocka_unit_test(a_sender_that_waited_long_for_space_has_all_its_time),
         cmocka_unit_test(after_data_the_first_busy_counts_as_the_first),
         cmocka_unit_test(ticks_of_nothing_count_as_one),
     };
