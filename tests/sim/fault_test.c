@@ -158,23 +158,41 @@ static void a_rule_may_be_about_one_type_only(void **state)
     assert_int_equal(sim_fault_counts(f->fault)->lost, 1);
 }
 
+/* BUSY and ACK in one datagram. */
+static struct sim_packet *bundle(struct fixture *f)
+{
+    struct sim_packet *first = small_control(&f->small, 0, 1, HOMA_BUSY);
+    struct sim_packet *second = small_control(&f->small, 0, 1, HOMA_ACK);
+    uint8_t *bytes = sim_allocate(first->length + second->length, 1);
+
+    memcpy(bytes, first->bytes, first->length);
+    memcpy(bytes + first->length, second->bytes, second->length);
+    free(first->bytes);
+    first->bytes = bytes;
+    first->length += second->length;
+    sim_packet_free(sim_world_network(f->small.world), second);
+    return first;
+}
+
 static void a_bundle_is_of_the_type_of_each_of_its_packets(void **state)
 {
     struct fixture *f = *state;
-    struct sim_packet *bundle = small_control(&f->small, 0, 1, HOMA_BUSY);
-    struct sim_packet *second = small_control(&f->small, 0, 1, HOMA_ACK);
-    uint8_t *bytes = sim_allocate(bundle->length + second->length, 1);
+    struct sim_fault_rule *busy = add_rule(f, SIM_FAULT_LOSS, SIM_FAULT_ALWAYS);
+    struct sim_fault_rule *ack = add_rule(f, SIM_FAULT_LOSS, SIM_FAULT_ALWAYS);
+    struct sim_fault_rule *grant = add_rule(f, SIM_FAULT_LOSS, SIM_FAULT_ALWAYS);
 
-    memcpy(bytes, bundle->bytes, bundle->length);
-    memcpy(bytes + bundle->length, second->bytes, second->length);
-    free(bundle->bytes);
-    bundle->bytes = bytes;
-    bundle->length += second->length;
-    sim_packet_free(sim_world_network(f->small.world), second);
-
-    add_rule(f, SIM_FAULT_LOSS, SIM_FAULT_ALWAYS)->types = 1u << (HOMA_ACK - HOMA_DATA);
+    busy->types = 1u << (HOMA_BUSY - HOMA_DATA);
+    busy->end = SIM_US;
+    ack->types = 1u << (HOMA_ACK - HOMA_DATA);
+    ack->begin = SIM_US;
+    ack->end = 2 * SIM_US;
+    grant->types = 1u << (HOMA_GRANT - HOMA_DATA);
     begin(f);
-    assert_false(pass(f, bundle));
+    assert_false(pass(f, bundle(f)));
+    small_run(&f->small, SIM_US);
+    assert_false(pass(f, bundle(f)));
+    small_run(&f->small, SIM_US);
+    assert_true(pass(f, bundle(f)));
 }
 
 /* ---- losses ---- */
@@ -216,16 +234,16 @@ static void losses_of_bursts_come_together(void **state)
 static void a_burst_is_of_one_link(void **state)
 {
     struct fixture *f = *state;
-    struct sim_fault_rule *rule = add_rule(f, SIM_FAULT_BURSTS, SIM_FAULT_ALWAYS);
+    struct sim_fault_rule *rule = add_rule(f, SIM_FAULT_BURSTS, 1000);
 
-    rule->bad_chance = SIM_FAULT_ALWAYS;
-    rule->types = 1u << 0;
+    rule->bad_chance = SIM_FAULT_ALWAYS; /* and once bad it stays so */
     begin(f);
-    /* Becomes bad with the first packet, and never good again: nothing else can end it. */
-    for (unsigned i = 0; i < 10; i++)
-        assert_false(pass_data(f, 0, 1));
-    assert_true(pass(f, small_control(&f->small, 0, 2, HOMA_BUSY)));
-    assert_false(pass_data(f, 3, 2));
+    while (pass_data(f, 0, 1))
+        assert_true(sim_fault_counts(f->fault)->packets < PACKETS);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_false(pass_data(f, 3, 1));
+        assert_true(pass_data(f, 0, 2));
+    }
 }
 
 static void one_packet_is_lost_and_no_other(void **state)
@@ -285,6 +303,18 @@ static void a_duplicate_comes_later(void **state)
         assert_int_equal(f->fate.delay[0], 0);
         assert_in_range(f->fate.delay[1], 1, 50 * SIM_US);
     }
+}
+
+static void a_duplicate_of_a_late_packet_is_later_still(void **state)
+{
+    struct fixture *f = *state;
+
+    add_rule(f, SIM_FAULT_DUPLICATE, SIM_FAULT_ALWAYS)->delay = SIM_US;
+    add_rule(f, SIM_FAULT_SPIKE, SIM_FAULT_ALWAYS)->delay = SIM_MS;
+    begin(f);
+    assert_true(pass_data(f, 0, 1));
+    assert_int_equal(f->fate.delay[0], SIM_MS);
+    assert_in_range(f->fate.delay[1], SIM_MS + 1, SIM_MS + SIM_US);
 }
 
 static void a_lost_packet_has_no_copies(void **state)
@@ -452,6 +482,19 @@ static void a_packet_of_which_only_the_header_travels_can_be_changed_too(void **
     sim_packet_free(sim_world_network(f->small.world), packet);
 }
 
+static void a_packet_may_be_changed_in_several_ways(void **state)
+{
+    struct fixture *f = *state;
+
+    add_rule(f, SIM_FAULT_HEADER, SIM_FAULT_ALWAYS);
+    add_rule(f, SIM_FAULT_EXTEND, SIM_FAULT_ALWAYS);
+    begin(f);
+    assert_true(pass(f, small_control(&f->small, 0, 1, HOMA_BUSY)));
+    assert_int_equal(sim_fault_counts(f->fault)->changed, 1);
+    assert_string_equal(sim_fault_verdict(f->fault), "changed: header+extend");
+    assert_string_equal(sim_fault_verdict(f->fault), ""); /* told once */
+}
+
 static void options_say_whether_bytes_can_change(void **state)
 {
     struct fixture *f = *state;
@@ -547,17 +590,29 @@ static void a_partition_silences_or_tells(void **state)
     assert_int_equal(f->small.calls[to_silent].error, ETIMEDOUT);
 }
 
+static void see_longest(void *context, enum sim_sight sight, const struct sim_packet *packet)
+{
+    uint32_t *longest = context;
+
+    if (sight == SIM_DELIVERED && packet->length > *longest)
+        *longest = packet->length;
+}
+
 static void a_path_that_got_narrow_says_how_narrow(void **state)
 {
     struct fixture *f = *state;
+    uint32_t longest = 0;
+    const struct sim_watcher watcher = {.context = &longest, .see = see_longest};
     struct sim_fault_rule *rule = add_rule(f, SIM_FAULT_PATH, SIM_FAULT_ALWAYS);
     uint32_t call = 0;
 
     rule->limit = 600;
     rule->tell_chance = SIM_FAULT_ALWAYS;
     begin(f);
+    sim_world_set_watcher(f->small.world, &watcher);
     call = small_request(&f->small, 0, 1, 5000);
     small_run(&f->small, 50 * SIM_MS);
+    assert_in_range(longest, 590, 600);
     assert_true(acts(f, SIM_FAULT_PATH) > 0);
     assert_true(f->small.calls[call].is_over && f->small.calls[call].is_right);
 }
@@ -680,6 +735,7 @@ int main(void)
         TEST(damage_that_a_checksum_detects_is_a_loss_of_its_own_kind),
         TEST(of_several_rules_the_first_has_lost_the_packet),
         TEST(a_duplicate_comes_later),
+        TEST(a_duplicate_of_a_late_packet_is_later_still),
         TEST(a_lost_packet_has_no_copies),
         TEST(reordering_delays_some_packets),
         TEST(all_packets_wait_for_the_end_of_a_spike),
@@ -688,6 +744,7 @@ int main(void)
         TEST(a_changed_payload_leaves_the_header_alone),
         TEST(datagrams_are_cut_and_extended),
         TEST(a_packet_of_which_only_the_header_travels_can_be_changed_too),
+        TEST(a_packet_may_be_changed_in_several_ways),
         TEST(options_say_whether_bytes_can_change),
         TEST(the_same_seed_gives_the_same_fates),
         TEST(switching_a_rule_off_leaves_the_dice_of_the_others),

@@ -23,18 +23,29 @@ struct fixture {
     uint64_t digest;     /* of what it has sent */
     uint64_t types[256]; /* sent by it, by the type that they say they are */
     uint64_t last_sent_at;
+    uint64_t to[HOSTS]; /* packets */
+    uint64_t asked_id;
+    uint64_t asked; /* packets that name it */
 };
 
 static void see(void *context, enum sim_sight sight, const struct sim_packet *packet)
 {
     struct fixture *f = context;
 
-    if (sight != SIM_SENT || packet->from != HOSTILE)
+    if (sight != SIM_SENT || packet->from != f->options.host)
         return;
+    f->to[packet->to]++;
     f->last_sent_at = sim_world_now(f->small.world);
     f->digest = base_hash(f->digest + f->last_sent_at, packet->bytes, packet->length);
     if (packet->length >= HOMA_COMMON_HEADER_LENGTH)
         f->types[packet->bytes[11]]++;
+    if (packet->length >= HOMA_COMMON_HEADER_LENGTH) {
+        uint64_t id = 0;
+
+        for (int i = 20; i < 28; i++)
+            id = id << 8 | packet->bytes[i];
+        f->asked += id == f->asked_id;
+    }
 }
 
 static int set_up(void **state)
@@ -122,6 +133,7 @@ static void without_acts_it_is_silent_and_deaf(void **state)
 
     begin(f, 0);
     call = small_request(&f->small, 0, HOSTILE, 100);
+    (void)small_request(&f->small, 0, 1, 100);
     small_run(&f->small, SIM_S);
     assert_int_equal(f->small.calls[call].error, ETIMEDOUT);
     assert_true(counts(f)->heard > 0);
@@ -176,6 +188,29 @@ static void it_overhears_only_when_it_may(void **state)
     (void)small_request(&f->small, 0, 1, 10000);
     small_run(&f->small, SIM_MS);
     assert_true(counts(f)->overheard > 10);
+}
+
+static void it_speaks_to_all_others_and_not_to_itself(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.host = 1;
+    begin(f, SIM_HOSTILE_BIT(SIM_HOSTILE_NOWHERE));
+    small_run(&f->small, 20 * SIM_MS);
+    for (uint32_t host = 0; host < HOSTS; host++)
+        assert_int_equal(f->to[host] > 50, host != 1);
+}
+
+static void it_speaks_of_what_it_has_heard(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t call = 0;
+
+    begin(f, SIM_HOSTILE_BIT(SIM_HOSTILE_BUSIES));
+    call = small_request(&f->small, 0, HOSTILE, 100);
+    f->asked_id = f->small.calls[call].id ^ 1; /* as a server would call it */
+    small_run(&f->small, 5 * SIM_MS);
+    assert_true(f->asked > counts(f)->sent / 2);
 }
 
 static void it_passes_on_what_is_not_its_business(void **state)
@@ -304,6 +339,19 @@ static void honest_calls_to_it_end_one_way_or_another(void **state)
     assert_true(counts(f)->turns[SIM_HOSTILE_ANSWERS] > CALLS / 2);
 }
 
+static void it_answers_no_faster_than_it_may(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.interval = SIM_MS;
+    begin(f, SIM_HOSTILE_BIT(SIM_HOSTILE_ANSWERS));
+    for (uint32_t i = 0; i < CALLS; i++)
+        (void)small_request(&f->small, i % 3, HOSTILE, 20000);
+    small_run(&f->small, 20 * SIM_MS);
+    /* 64 at once, and four in a millisecond. */
+    assert_in_range(counts(f)->turns[SIM_HOSTILE_ANSWERS], 64, 64 + 4 * 20);
+}
+
 static void fill_right(void *context, struct base_random *random, uint8_t *bytes, uint32_t length)
 {
     (void)context;
@@ -371,12 +419,15 @@ int main(void)
         TEST(it_sends_no_more_than_it_may),
         TEST(its_link_is_no_faster_than_others),
         TEST(it_overhears_only_when_it_may),
+        TEST(it_speaks_to_all_others_and_not_to_itself),
+        TEST(it_speaks_of_what_it_has_heard),
         TEST(it_passes_on_what_is_not_its_business),
         TEST(each_act_is_what_it_says),
         TEST(honest_hosts_survive_each_act),
         TEST(honest_hosts_survive_all_acts_at_once),
         TEST(floods_may_slow_honest_hosts_and_nothing_worse),
         TEST(honest_calls_to_it_end_one_way_or_another),
+        TEST(it_answers_no_faster_than_it_may),
         TEST(its_real_requests_are_as_the_scenario_makes_them),
         TEST(the_same_seed_gives_the_same_hostility),
         TEST(the_same_seed_gives_the_same_hostility_everywhere),

@@ -215,6 +215,28 @@ static void a_packet_is_an_ipv4_datagram_with_right_checksums(void **state)
     }
 }
 
+/* To UDP, 0 in the checksum's place means that there is none. */
+static void a_checksum_is_never_written_as_zero(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_packet *packet = small_data(&f->small, 0, 1, 2);
+    uint8_t *payload = packet->bytes + HOMA_DATA_HEADER_LENGTH;
+    const uint32_t checksum = 20 + IP_LENGTH + 6;
+    struct block block;
+
+    memset(payload, 0, 2);
+    sim_pcapng_packet(f->pcapng, 0, packet, false, NULL);
+    assert_int_equal(fflush(f->file), 0);
+    block = packet_block(f);
+    /* With its own checksum for payload, the sum of the whole becomes 0xffff. */
+    memcpy(payload, block.body + checksum, 2);
+    sim_pcapng_packet(f->pcapng, 0, packet, false, NULL);
+    sim_packet_free(sim_world_network(f->small.world), packet);
+    finish(f);
+    block = packet_block(f);
+    assert_int_equal(network_u16_at(block.body + checksum), 0xffff);
+}
+
 static void what_is_not_carried_is_left_out_and_has_no_checksum(void **state)
 {
     struct fixture *f = *state;
@@ -322,6 +344,7 @@ int main(void)
         TEST(a_file_begins_with_its_section_and_an_interface_for_each_host),
         TEST(hosts_have_names),
         TEST(a_packet_is_an_ipv4_datagram_with_right_checksums),
+        TEST(a_checksum_is_never_written_as_zero),
         TEST(what_is_not_carried_is_left_out_and_has_no_checksum),
         TEST(a_datagram_may_be_empty),
         TEST(time_is_in_nanoseconds),

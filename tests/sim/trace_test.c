@@ -321,6 +321,7 @@ static void sockets_that_close_and_open_are_seen(void **state)
     assert_int_equal(count_lines(f, "socket", "1:1000", "closed"), 1);
     assert_int_equal(count_lines(f, "socket", "closed", "1 RPCs forgotten"), 1);
     assert_int_equal(count_lines(f, "socket", "1:1000", "open"), 1);
+    assert_int_equal(count_lines(f, "rpc", "1:1000 <- ", "ended"), 0);
     assert_int_equal(count_lines(f, "event", "1", "crash        for a while"), 1);
     assert_int_equal(count_lines(f, "event", "restart", NULL), 1);
 }
