@@ -138,19 +138,23 @@ static void fly(struct port *port, struct sim_packet *packet, sim_time sent_at)
     port->last_flying = packet;
 }
 
-static unsigned level_of(const struct sim_network *network, const struct sim_packet *packet)
+unsigned sim_network_level(const struct sim_network_options *options, uint8_t priority)
 {
-    return packet->priority * network->options.priorities / SIM_PRIORITIES;
+    assert(priority < SIM_PRIORITIES);
+    return priority * options->priorities / SIM_PRIORITIES;
+}
+
+static void count_sent(struct port *port, const struct sim_packet *packet)
+{
+    port->busy += packet->wire_bytes * port->ps_per_byte;
+    port->packets++;
+    port->bytes[sim_network_level(&port->network->options, packet->priority)] += packet->wire_bytes;
 }
 
 static void transmit(struct port *port, struct sim_packet *packet)
 {
-    sim_time time = packet->wire_bytes * port->ps_per_byte;
-
-    port->idle_at = sim_clock_now(port->network->clock) + time;
-    port->busy += time;
-    port->packets++;
-    port->bytes[packet->priority] += packet->wire_bytes;
+    port->idle_at = sim_clock_now(port->network->clock) + packet->wire_bytes * port->ps_per_byte;
+    count_sent(port, packet);
     fly(port, packet, port->idle_at);
 }
 
@@ -178,7 +182,7 @@ static void enqueue(struct port *port, struct sim_packet *packet)
         network->owner.drop(network->owner.context, packet);
         return;
     }
-    unsigned level = level_of(network, packet);
+    unsigned level = sim_network_level(&network->options, packet->priority);
     struct queue *queue = &port->queues[level];
 
     count_waiting(port, queue);
@@ -271,7 +275,7 @@ static void ring_arrive(struct sim_alarm *alarm)
 
 /* ---- set-up ---- */
 
-static const char *fault_in(const struct sim_network_options *options)
+const char *sim_network_fault(const struct sim_network_options *options)
 {
     if (options->hosts < 2 || options->hosts > UINT16_MAX)
         return "a network has from 2 to 65535 hosts";
@@ -342,7 +346,7 @@ struct sim_network *sim_network_open(const struct sim_network_options *options,
 {
     struct sim_network *network;
 
-    *why = fault_in(options);
+    *why = sim_network_fault(options);
     if (*why != NULL)
         return NULL;
     network = sim_allocate(1, sizeof(*network));
@@ -401,15 +405,14 @@ void sim_network_send(struct sim_network *network, struct sim_packet *packet, si
 {
     struct port *port = &network->up[packet->from];
 
-    assert(packet->to < network->options.hosts && packet->priority < SIM_PRIORITIES);
-    port->busy += packet->wire_bytes * port->ps_per_byte;
-    port->packets++;
-    port->bytes[packet->priority] += packet->wire_bytes;
+    assert(packet->to < network->options.hosts);
+    count_sent(port, packet);
     fly(port, packet, at);
 }
 
 void sim_network_enter(struct sim_network *network, struct sim_packet *packet)
 {
+    assert(packet->from < network->options.hosts && packet->to < network->options.hosts);
     forward_from_rack(network, network->up[packet->from].node, packet);
 }
 

@@ -39,7 +39,7 @@ struct sim_network_options {
     sim_time switch_delay;   /* per switch, after the last bit has come in */
     sim_time propagation;    /* per link */
     sim_time receive_delay;  /* from the last bit at a host until its program has the packet */
-    uint64_t buffer_bytes;   /* wire bytes in the queues of one port; 0 = no limit */
+    uint64_t buffer_bytes;   /* wire bytes that wait at one port; 0 = no limit */
     uint32_t priorities;     /* levels that switches tell apart, 1 .. 8: 8 / priorities each */
     uint64_t seed;           /* of the spraying */
 };
@@ -56,11 +56,11 @@ enum sim_port_kind {
 struct sim_port_totals {
     uint64_t ports;
     uint64_t packets;
-    uint64_t bytes[SIM_PRIORITIES]; /* on the wire, by priority */
+    uint64_t bytes[SIM_PRIORITIES]; /* on the wire, by level, as all below */
     uint64_t busy_ps;               /* time spent sending, all ports together */
     uint64_t drops;
     uint64_t max_queue_bytes;                 /* waiting in one port at a time, all priorities */
-    uint64_t max_level_bytes[SIM_PRIORITIES]; /* of one priority of one port */
+    uint64_t max_level_bytes[SIM_PRIORITIES]; /* of one level of one port */
     uint64_t queue_byte_ns[SIM_PRIORITIES];   /* waiting bytes times time, all ports together */
 };
 
@@ -72,6 +72,9 @@ struct sim_network_owner {
     void (*deliver)(void *context, struct sim_packet *packet);
     void (*drop)(void *context, struct sim_packet *packet); /* a full queue */
 };
+
+/* What is wrong with the options, as a sentence; NULL when nothing is. */
+const char *sim_network_fault(const struct sim_network_options *options);
 
 /* Returns NULL with *why a sentence (bad options), or ends the process for want of memory. */
 struct sim_network *sim_network_open(const struct sim_network_options *options,
@@ -87,6 +90,9 @@ void sim_packet_free(struct sim_network *network, struct sim_packet *packet);
 /* The same once more, bytes and all. */
 struct sim_packet *sim_packet_copy(struct sim_network *network, const struct sim_packet *packet);
 
+/* The level of a switch that takes packets of this priority: 0 .. options.priorities - 1. */
+unsigned sim_network_level(const struct sim_network_options *options, uint8_t priority);
+
 /* How long so many bytes take on a host's link. */
 sim_time sim_network_host_time(const struct sim_network *network, uint32_t wire_bytes);
 
@@ -96,7 +102,8 @@ sim_time sim_network_host_time(const struct sim_network *network, uint32_t wire_
  */
 void sim_network_send(struct sim_network *network, struct sim_packet *packet, sim_time at);
 
-/* The packet is at its host's first switch now: for those that did not come the usual way. */
+/* The packet has come through its host's first switch now: for those that did not come the usual
+ * way. */
 void sim_network_enter(struct sim_network *network, struct sim_packet *packet);
 
 /* Statistics: of what has happened since begin was called last (or since open). */

@@ -118,14 +118,18 @@ static void ring_delayed(struct sim_alarm *alarm)
     free(delayed);
 }
 
-static void delay(struct sim_world *world, struct sim_packet *packet, sim_time until)
+/* The packet, whose last bit leaves its host at `at`, comes through its first switch later than it
+ * would. */
+static void delay(struct sim_world *world, struct sim_packet *packet, sim_time at, sim_time more)
 {
+    const struct sim_network_options *options = sim_network_options(world->network);
     struct delayed *delayed = sim_allocate(1, sizeof(*delayed));
 
     delayed->world = world;
     delayed->packet = packet;
     sim_alarm_init(&delayed->alarm, ring_delayed);
-    sim_alarm_set(world->clock, &delayed->alarm, until);
+    sim_alarm_set(world->clock, &delayed->alarm,
+                  at + options->propagation + options->switch_delay + more);
     LIST_INSERT_HEAD(&world->delayed, delayed, link);
 }
 
@@ -145,11 +149,11 @@ void sim_world_carry(struct sim_world *world, struct sim_packet *packet, sim_tim
         return;
     }
     if (fate.copies == 2)
-        delay(world, sim_packet_copy(world->network, packet), at + fate.delay[1]);
+        delay(world, sim_packet_copy(world->network, packet), at, fate.delay[1]);
     if (fate.delay[0] == 0)
         sim_network_send(world->network, packet, at);
     else
-        delay(world, packet, at + fate.delay[0]);
+        delay(world, packet, at, fate.delay[0]);
 }
 
 static void deliver(void *context, struct sim_packet *packet)
@@ -182,6 +186,8 @@ void sim_world_inject(struct sim_world *world, uint32_t from, uint16_t source_po
     memcpy(packet->bytes, bytes, length);
     packet->length = length;
     packet->wire_bytes = length + options->wire_overhead;
+    if (packet->wire_bytes < options->wire_minimum)
+        packet->wire_bytes = options->wire_minimum;
     packet->from = (uint16_t)from;
     packet->to = (uint16_t)to;
     packet->source_port = source_port;

@@ -18,7 +18,7 @@
 /* What becomes of a packet that leaves a host (after its card, before the network). */
 struct sim_fate {
     uint32_t copies;   /* 0: lost; 1 as usual; 2: duplicated */
-    sim_time delay[2]; /* of each copy */
+    sim_time delay[2]; /* of each copy, beyond the time that it takes anyway */
 };
 
 /* Decides it; may change the packet's bytes. Default (NULL): one copy, no delay. */
@@ -76,7 +76,8 @@ static inline sim_time sim_world_now(const struct sim_world *world)
 }
 
 /* Sends a datagram of the caller's making as if `from` had sent it (a hostile host; ICMP is
- * sim_host_network_error). bytes are copied. The source port may be any. */
+ * sim_host_network_error): it comes to the first switch at once, past the card and the hook. bytes
+ * are copied. The source port may be any. */
 void sim_world_inject(struct sim_world *world, uint32_t from, uint16_t source_port, uint32_t to,
                       uint16_t destination_port, uint8_t priority, const void *bytes,
                       uint32_t length);
