@@ -13,13 +13,16 @@
 #include "sim/world.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BATCH_MAX        64u
 #define GRANTS_AT_A_TIME 16u
-/* Rounds of application and output that follow from each other in one instant. */
-#define ROUNDS_MAX 64u
+/* Rounds of application and scheduler that follow from each other in one instant, and how long an
+ * application that could go on like that forever is made to wait then. */
+#define ROUNDS_MAX   64u
+#define ROUNDS_PAUSE SIM_US
 
 struct sim_host {
     struct sim_alarm work;
@@ -33,6 +36,7 @@ struct sim_host {
     struct homa_sched *sched;
     bool is_up;
     bool is_running;
+    bool has_more; /* to send, perhaps, which waits for the processor */
 
     /* The card. */
     sim_time card_idle_at;
@@ -47,7 +51,6 @@ struct sim_host {
     sim_time judged_at; /* when timers were judged last */
     struct sim_packet *first_waiting;
     struct sim_packet *last_waiting;
-    uint32_t waiting;
     uint64_t waiting_bytes;
 
     uint64_t overflows;
@@ -125,7 +128,7 @@ uint32_t sim_address_host(const struct base_address *address)
     const uint8_t *ip = address->remote.bytes + 12;
     uint32_t host = (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
 
-    return ip[0] == 10 && host > 0 ? host - 1 : UINT32_MAX;
+    return ip[0] == 10 && host > 0 && host <= UINT16_MAX ? host - 1 : UINT32_MAX;
 }
 
 /* The engine's time as the host has it. */
@@ -295,16 +298,23 @@ static bool send_batch(struct sim_host *host, struct sim_socket *socket)
     return count > 0;
 }
 
-/* Fills the card, the sockets taking turns. */
+/* Fills the card, the sockets taking turns. A processor, which takes time for it, looks at what has
+ * come meanwhile after one turn of each: then there may be more to send. */
 static void send(struct sim_host *host)
 {
     uint32_t idle = 0;
+    uint32_t turns = 0;
 
+    host->has_more = false;
     while (idle < host->options.sockets) {
         struct sim_socket *socket = &host->sockets[host->next_socket];
 
         if (card_room_at(host) > sim_host_now(host)) {
             sim_alarm_set(sim_world_clock(host->world), &host->card, card_room_at(host));
+            return;
+        }
+        if (host->has_processor && turns++ == host->options.sockets) {
+            host->has_more = true;
             return;
         }
         if (socket->engine != NULL && send_batch(host, socket))
@@ -364,7 +374,6 @@ static void take_waiting(struct sim_host *host)
         struct sim_packet *packet = host->first_waiting;
 
         host->first_waiting = packet->next;
-        host->waiting--;
         host->waiting_bytes -= buffer_use(host, packet);
         take_in(host, packet);
     }
@@ -456,6 +465,9 @@ static void settle(struct sim_host *host)
                 is_news |= schedule(host, &host->sockets[i]);
     }
     send_and_rest(host);
+    if (is_news)
+        sim_alarm_set(sim_world_clock(host->world), &host->work,
+                      sim_world_now(host->world) + ROUNDS_PAUSE);
 }
 
 /* Whether the host can do something now; if not, it will when it can. */
@@ -482,7 +494,7 @@ static void end_run(struct sim_host *host)
     host->busy += host->spent;
     host->busy_until = sim_host_now(host);
     host->spent = 0;
-    if (host->first_waiting != NULL)
+    if (host->first_waiting != NULL || host->has_more)
         sim_alarm_set(sim_world_clock(host->world), &host->work, host->busy_until);
 }
 
@@ -576,7 +588,6 @@ void sim_host_arrive(struct sim_host *host, struct sim_packet *packet)
     else
         host->last_waiting->next = packet;
     host->last_waiting = packet;
-    host->waiting++;
     host->waiting_bytes += buffer_use(host, packet);
     if (sim_alarm_is_set(&host->work))
         return;
@@ -620,7 +631,10 @@ static void open_socket(struct sim_host *host, uint32_t number, uint64_t seed)
     socket->port = options->ports[number];
     socket->ready_seen = 0;
     socket->generation++;
-    if (homa_engine_open(&engine_options, &socket->engine) != 0)
+    int result = homa_engine_open(&engine_options, &socket->engine);
+
+    assert(result != -EINVAL);
+    if (result != 0)
         sim_out_of_memory();
     homa_engine_attach(socket->engine, host->sched, socket, options->sched_limit);
     if (options->region_bpages == 0)
@@ -659,6 +673,7 @@ struct sim_host *sim_host_open(struct sim_world *world, uint32_t number,
 
     assert(options->sockets >= 1 && options->sockets <= SIM_SOCKETS_MAX);
     assert(options->output_batch >= 1 && options->output_batch <= BATCH_MAX);
+    assert(sim_world_carries_payload(world) || !options->bundles); /* one header travels then */
     host->world = world;
     host->number = number;
     host->options = *options;
@@ -691,7 +706,6 @@ static void forget_waiting(struct sim_host *host)
         host->first_waiting = packet->next;
         sim_packet_free(network_of(host), packet);
     }
-    host->waiting = 0;
     host->waiting_bytes = 0;
 }
 
@@ -712,11 +726,13 @@ void sim_host_crash(struct sim_host *host)
     forget_waiting(host);
     host->stopped_until = 0;
     host->busy_until = 0;
+    host->has_more = false;
     host->is_up = false;
 }
 
 void sim_host_stop(struct sim_host *host, sim_time until)
 {
+    assert(until != SIM_NEVER);
     if (until > host->stopped_until)
         host->stopped_until = until;
     can_run(host);

@@ -8,12 +8,12 @@
  * or up to `card_queue` earlier, which is how long a queue the card may hold.
  *
  * The processor. With all costs zero it is infinitely fast and packets never wait in the socket
- * buffer. Otherwise each wake-up takes a batch of arrivals from the buffer, does everything that
- * follows from them, and then is busy for what that cost; meanwhile packets pile up in the buffer,
- * and what does not fit is lost, as in a kernel.
+ * buffer. Otherwise it works in turns: each takes a batch of arrivals from the buffer, does
+ * everything that follows from them, lets each socket send a batch, and is then busy for what that
+ * cost; meanwhile packets pile up in the buffer, and what does not fit is lost, as in a kernel.
  *
  * A host that is stopped does nothing, while its buffer fills. A host that crashes forgets all and
- * may be started again with the same addresses.
+ * may be started again with the same addresses; what the card has taken still goes out.
  */
 #ifndef SIM_HOST_H
 #define SIM_HOST_H
@@ -33,7 +33,7 @@
 struct sim_world;
 
 struct sim_processor {
-    sim_time wake;          /* per wake-up from sleep */
+    sim_time wake;          /* from an arrival until a processor that sleeps looks at it */
     sim_time packet_in;     /* per datagram received */
     sim_time packet_out;    /* per datagram sent */
     uint32_t receive_batch; /* datagrams taken at a time; 0 = as many as there are */
@@ -139,11 +139,11 @@ void sim_host_network_error(struct sim_host *host, uint16_t port,
 
 /* ---- fate ---- */
 
-/* Does nothing until `until`; arrivals wait in the socket buffer. */
+/* Does nothing until `until` (a time, not SIM_NEVER); arrivals wait in the socket buffer. */
 void sim_host_stop(struct sim_host *host, sim_time until);
 /* Closes one socket as a program would: its RPCs end without a word. May be opened again. */
 void sim_host_close_socket(struct sim_host *host, uint32_t number);
-/* Everything is forgotten at once: engines, scheduler, buffers, what the card holds. */
+/* Everything is forgotten at once: engines, scheduler, buffers. Not from the host's application. */
 void sim_host_crash(struct sim_host *host);
 /* Opens all sockets that are closed. `seed`: of the new engines. */
 void sim_host_restart(struct sim_host *host, uint64_t seed);
