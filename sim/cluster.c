@@ -3,6 +3,7 @@
  *
  * A message is found again at its receiver by its sender and id: an engine's ids grow by two from
  * request to request, so that (id - the first id) / 2 is its place among what its sender has sent.
+ * (An id may be spent on a request that the engine then refuses: its place stays empty.)
  */
 #include "sim/cluster.h"
 
@@ -24,7 +25,7 @@
 #define PATIENCE 4u
 
 struct message {
-    sim_time born_at; /* when the engine got it; SIM_NEVER: over */
+    sim_time born_at; /* when the engine got it; SIM_NEVER: over, or none */
     uint32_t length;
     uint16_t to;
     bool counts;
@@ -47,7 +48,8 @@ struct cluster {
     struct base_random arrivals;
     struct base_random losses;
     uint64_t dealt;       /* lengths */
-    uint64_t mean_gap_ps; /* between arrivals in the whole cluster */
+    uint64_t mean_gap_fs; /* between arrivals in the whole cluster, in 1/1,000 ps */
+    uint64_t carried_fs;  /* of the last gap, less than a picosecond */
     uint64_t born;
     uint64_t open; /* counted messages under way */
     sim_time counting_since;
@@ -73,11 +75,47 @@ static uint32_t data_wire_bytes(const struct sim_host_options *host, uint32_t pa
     return wire_bytes(host, HOMA_DATA_HEADER_LENGTH + payload);
 }
 
+/* What the packets of a message occupy, or of one part of it: packets are cut anew where the
+ * unscheduled bytes end. */
+struct cut {
+    uint64_t bytes;   /* all packets together */
+    uint32_t longest; /* packet */
+};
+
+static struct cut cut_part(const struct sim_host_options *host, uint32_t length)
+{
+    uint32_t full = packet_payload(host);
+    struct cut cut = {.bytes = (uint64_t)(length / full) * data_wire_bytes(host, full)};
+    uint32_t last = length % full;
+
+    if (last != 0)
+        cut.bytes += data_wire_bytes(host, last);
+    if (length >= full)
+        cut.longest = data_wire_bytes(host, full);
+    else if (last != 0)
+        cut.longest = data_wire_bytes(host, last);
+    return cut;
+}
+
+static struct cut cut_message(const struct sim_host_options *host, uint32_t length)
+{
+    uint32_t unscheduled = host->knobs.unsched_bytes;
+
+    if (length <= unscheduled)
+        return cut_part(host, length);
+    struct cut first = cut_part(host, unscheduled);
+    struct cut rest = cut_part(host, length - unscheduled);
+
+    return (struct cut){
+        .bytes = first.bytes + rest.bytes,
+        .longest = first.longest > rest.longest ? first.longest : rest.longest,
+    };
+}
+
 uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options)
 {
     const struct sim_host_options *host = &options->host;
     const struct homa_knobs *knobs = &host->knobs;
-    uint32_t full = packet_payload(host);
     uint64_t grant = homa_sched_grant_worth(knobs);
     unsigned __int128 wire = 0;
     unsigned __int128 bytes = 0;
@@ -85,11 +123,8 @@ uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options)
     for (uint32_t i = 0; i < sim_workload_lengths(options->workload); i++) {
         uint64_t weight = sim_workload_weight(options->workload, i);
         uint32_t length = sim_workload_length(options->workload, i);
-        uint32_t packets = length / full;
-        uint64_t on_wire = (uint64_t)packets * data_wire_bytes(host, full);
+        uint64_t on_wire = cut_message(host, length).bytes;
 
-        if (length % full != 0)
-            on_wire += data_wire_bytes(host, length % full);
         if (length > knobs->unsched_bytes)
             on_wire += (length - knobs->unsched_bytes + grant - 1) / grant *
                        wire_bytes(host, GRANT_LENGTH);
@@ -99,41 +134,24 @@ uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options)
     return (uint64_t)(wire * 1000 / bytes);
 }
 
-/* From a packet's first bit on the host's link until it is in the queue of the last link. */
-static sim_time way_to_downlink(const struct sim_network_options *network, uint32_t bytes,
-                                bool same_rack)
-{
-    sim_time host_ps = UINT64_C(8000000) / network->host_mbps;
-    sim_time hop = network->propagation + network->switch_delay;
-    sim_time time = bytes * host_ps + hop;
-
-    if (!same_rack && network->topology == SIM_RACKS)
-        time += 2 * (bytes * (UINT64_C(8000000) / network->core_mbps) + hop);
-    return time;
-}
-
+/*
+ * On an idle network nothing stands still but behind the longest packet: from the first bit on the
+ * host's link until the last one has left the last link it takes what all packets take on one of
+ * these, and what the longest takes on all other links of the way.
+ */
 sim_time sim_cluster_ideal(const struct sim_cluster_options *options, uint32_t length,
                            bool same_rack)
 {
     const struct sim_network_options *network = &options->network;
-    const struct sim_host_options *host = &options->host;
     sim_time host_ps = UINT64_C(8000000) / network->host_mbps;
-    uint32_t full = packet_payload(host);
-    uint32_t whole = (length - 1) / full; /* packets before the last one */
-    uint32_t full_wire = data_wire_bytes(host, full);
-    uint32_t last_wire = data_wire_bytes(host, length - whole * full);
-    sim_time begin = options->start_delay + host->send_delay;
-    sim_time last_link_idle = 0;
-    sim_time last_there;
+    sim_time hop = network->propagation + network->switch_delay;
+    struct cut cut = cut_message(&options->host, length);
+    sim_time time = options->start_delay + options->host.send_delay;
 
-    if (whole > 0)
-        last_link_idle = begin + (whole - 1) * full_wire * host_ps +
-                         way_to_downlink(network, full_wire, same_rack) + full_wire * host_ps;
-    last_there =
-        begin + whole * full_wire * host_ps + way_to_downlink(network, last_wire, same_rack);
-    if (last_there < last_link_idle)
-        last_there = last_link_idle;
-    return last_there + last_wire * host_ps + network->propagation + network->receive_delay;
+    time += (cut.bytes + cut.longest) * host_ps + hop;
+    if (!same_rack && network->topology == SIM_RACKS)
+        time += 2 * (cut.longest * (UINT64_C(8000000) / network->core_mbps) + hop);
+    return time + network->propagation + network->receive_delay;
 }
 
 /* ---- set-up ---- */
@@ -170,7 +188,7 @@ static bool is_same_rack(const struct sim_network_options *network, uint32_t a, 
            a / network->hosts_per_rack == b / network->hosts_per_rack;
 }
 
-static struct message *add_message(struct sender *sender)
+static struct message *append_message(struct sender *sender)
 {
     if (sender->count == sender->room) {
         sender->room = sender->room == 0 ? 1024 : 2 * sender->room;
@@ -179,6 +197,26 @@ static struct message *add_message(struct sender *sender)
             sim_out_of_memory();
     }
     return &sender->messages[sender->count++];
+}
+
+static struct message *add_message(struct sender *sender, uint64_t id)
+{
+    if (sender->count == 0)
+        sender->first_id = id;
+    uint64_t place = (id - sender->first_id) / 2;
+
+    assert(place >= sender->count);
+    while (sender->count < place)
+        append_message(sender)->born_at = SIM_NEVER;
+    return append_message(sender);
+}
+
+static struct message *find_message(const struct sender *sender, uint64_t id)
+{
+    uint64_t place = (id - sender->first_id) / 2;
+
+    assert(place < sender->count && sender->messages[place].born_at != SIM_NEVER);
+    return &sender->messages[place];
 }
 
 static void begin_counting(struct cluster *cluster)
@@ -243,10 +281,7 @@ static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
         cluster->result->refused++;
         return;
     }
-    if (sender->count == 0)
-        sender->first_id = id;
-    assert(id == sender->first_id + 2 * sender->count);
-    message = add_message(sender);
+    message = add_message(sender, id);
     *message = (struct message){
         .born_at = sim_world_now(cluster->world),
         .length = length,
@@ -276,9 +311,10 @@ static void ring_arrival(struct sim_alarm *alarm)
         to += to >= from;
     }
     send_message(cluster, from, to);
-    uint64_t gap = sim_exponential(&cluster->arrivals, cluster->mean_gap_ps);
-
-    sim_alarm_set(sim_world_clock(cluster->world), alarm, sim_world_now(cluster->world) + gap);
+    cluster->carried_fs += sim_exponential(&cluster->arrivals, cluster->mean_gap_fs);
+    sim_alarm_set(sim_world_clock(cluster->world), alarm,
+                  sim_world_now(cluster->world) + cluster->carried_fs / 1000);
+    cluster->carried_fs %= 1000;
 }
 
 /* The receiver has the message: it is over at both ends. */
@@ -291,10 +327,10 @@ static void finish(struct cluster *cluster, struct sim_socket *socket,
     uint32_t to = sim_host_number(socket->host);
     struct sender *sender = &cluster->senders[from];
     uint64_t client_id = taken->id & ~UINT64_C(1);
-    struct message *message = &sender->messages[(client_id - sender->first_id) / 2];
+    struct message *message = find_message(sender, client_id);
     uint32_t bad;
 
-    assert(message->born_at != SIM_NEVER && message->to == to && message->length == taken->length);
+    assert(message->to == to && message->length == taken->length);
     homa_engine_return_bpages(socket->engine, now, taken->bpage_offsets, taken->num_bpages, &bad);
     homa_engine_drop(socket->engine, now, &taken->peer, taken->id);
     homa_engine_abort(sim_host_socket(sim_world_host(cluster->world, from), 0)->engine, now,
@@ -312,6 +348,20 @@ static void finish(struct cluster *cluster, struct sim_socket *socket,
     message->born_at = SIM_NEVER;
 }
 
+/* The sender has given up, which its receiver need not know. */
+static void fail(struct cluster *cluster, struct sim_socket *socket,
+                 const struct homa_message *taken)
+{
+    struct sender *sender = &cluster->senders[sim_host_number(socket->host)];
+    struct message *message = find_message(sender, taken->id);
+
+    if (!message->counts)
+        return;
+    message->counts = false;
+    cluster->result->failed++;
+    cluster->open--;
+}
+
 static void take_messages(void *context, struct sim_socket *socket)
 {
     struct cluster *cluster = context;
@@ -320,10 +370,9 @@ static void take_messages(void *context, struct sim_socket *socket)
     while (homa_engine_take(socket->engine, sim_engine_now(cluster->world), 0, HOMA_TAKE_REQUEST,
                             &taken) == 0)
         finish(cluster, socket, &taken);
-    /* A sender that gives up would be a fault of the experiment: its timeout is too short. */
     while (homa_engine_take(socket->engine, sim_engine_now(cluster->world), 0, HOMA_TAKE_RESPONSE,
                             &taken) == 0)
-        cluster->result->failed++;
+        fail(cluster, socket, &taken);
 }
 
 /* ---- looking on ---- */
@@ -372,7 +421,7 @@ static void add_counters(struct cluster *cluster)
 
 /* ---- the run ---- */
 
-/* Picoseconds between arrivals, all senders together. */
+/* Thousandths of a picosecond between arrivals, all senders together. */
 static uint64_t mean_gap(const struct sim_cluster_options *options)
 {
     uint64_t per_mille = options->wire_per_mille != 0 ? options->wire_per_mille
@@ -383,15 +432,22 @@ static uint64_t mean_gap(const struct sim_cluster_options *options)
     uint64_t host_ps = UINT64_C(8000000) / options->network.host_mbps;
     uint64_t links = options->pattern == SIM_INCAST ? 1 : options->network.hosts;
 
-    return (uint64_t)(wire * host_ps / 1000 / options->load_permille / links);
+    return (uint64_t)(wire * host_ps / options->load_permille / links);
 }
 
-static const char *fault_in(const struct sim_cluster_options *options)
+const char *sim_cluster_fault(const struct sim_cluster_options *options)
 {
+    uint32_t lengths = sim_workload_lengths(options->workload);
+    const char *fault = sim_network_fault(&options->network);
+
+    if (fault != NULL)
+        return fault;
     if (options->load_permille < 1 || options->load_permille > 10000)
         return "the load is a share of the link's speed, from 0.001 to 10";
     if (options->messages == 0)
         return "at least one message must be counted";
+    if (sim_workload_length(options->workload, lengths - 1) > options->host.max_message)
+        return "messages of the workload are longer than hosts take, which is 64,000,000 bytes";
     if (options->pattern == SIM_INCAST &&
         (options->senders == 0 || options->senders >= options->network.hosts))
         return "an incast has from 1 sender to one less than there are hosts";
@@ -470,18 +526,12 @@ void sim_cluster_defaults(struct sim_cluster_options *options)
     use_wire(options, false);
 }
 
-void sim_cluster_use_ours(struct sim_cluster_options *options)
-{
-    sim_cluster_use_paper(options);
-    use_wire(options, false);
-}
-
-void sim_cluster_use_paper(struct sim_cluster_options *options)
+/* The policy, on the wire that is in use. */
+static void use_policy(struct sim_cluster_options *options)
 {
     struct homa_knobs *knobs = &options->host.knobs;
     unsigned scheduled = scheduled_levels(options->workload);
 
-    use_wire(options, true);
     knobs->unsched_bytes = 7 * packet_payload(&options->host);
     knobs->window = knobs->unsched_bytes;
     knobs->max_overcommit = scheduled;
@@ -493,22 +543,38 @@ void sim_cluster_use_paper(struct sim_cluster_options *options)
                          knobs->unsched_cutoffs);
 }
 
+void sim_cluster_use_ours(struct sim_cluster_options *options)
+{
+    use_wire(options, false);
+    use_policy(options);
+}
+
+void sim_cluster_use_paper(struct sim_cluster_options *options)
+{
+    use_wire(options, true);
+    use_policy(options);
+}
+
 int sim_cluster_run(const struct sim_cluster_options *options,
                     void (*progress)(void *context, unsigned permille), void *context,
                     struct sim_cluster_result *result, const char **why)
 {
     struct cluster *cluster;
-    const struct sim_world_options world_options = {
+    struct sim_host_options host = options->host;
+    struct sim_world_options world_options = {
         .seed = base_mix(options->seed),
         .network = options->network,
-        .hosts = &options->host,
+        .hosts = &host,
         .is_host_options_shared = true,
     };
 
-    *result = (struct sim_cluster_result){0};
-    *why = fault_in(options);
+    *result = (struct sim_cluster_result){.runs = 1};
+    *why = sim_cluster_fault(options);
     if (*why != NULL)
         return -EINVAL;
+    world_options.network.seed = base_mix(options->seed + 3);
+    if (host.max_peers < options->network.hosts) /* each may have something for each */
+        host.max_peers = options->network.hosts;
     cluster = sim_allocate(1, sizeof(*cluster));
     const struct sim_application application = {.context = cluster, .ready = take_messages};
 
@@ -522,10 +588,12 @@ int sim_cluster_run(const struct sim_cluster_options *options,
     cluster->senders = sim_allocate(options->network.hosts, sizeof(struct sender));
     cluster->arrivals = base_random_seed(base_mix(options->seed + 1));
     cluster->losses = base_random_seed(base_mix(options->seed + 2));
-    cluster->mean_gap_ps = mean_gap(options);
+    cluster->mean_gap_fs = mean_gap(options);
     cluster->counting_since = SIM_NEVER;
     cluster->born_all_at = SIM_NEVER;
     result->slowdown = sim_slowdown_open();
+    if (result->slowdown == NULL)
+        sim_out_of_memory();
     sim_alarm_init(&cluster->arrival, ring_arrival);
     sim_alarm_init(&cluster->sample, ring_sample);
     sim_alarm_set(sim_world_clock(cluster->world), &cluster->arrival, 0);

@@ -44,7 +44,7 @@ struct sim_cluster_options {
 struct sim_cluster_result {
     struct sim_slowdown *slowdown; /* the counted messages, finished ones */
     uint64_t finished;
-    uint64_t unfinished;    /* counted messages still under way when time was up */
+    uint64_t unfinished;    /* counted messages still under way when time was up; not failed ones */
     uint64_t message_bytes; /* of the finished ones */
     uint64_t delivered;     /* datagrams, in the whole run */
     sim_time time;          /* virtual, in which messages were counted */
@@ -52,7 +52,7 @@ struct sim_cluster_result {
     struct sim_port_totals ports[SIM_PORT_KINDS];
     struct homa_counters counters; /* sums over all hosts, whole run */
     uint64_t refused;              /* messages that the sender's engine had no room for */
-    uint64_t failed;               /* messages that ended with an error */
+    uint64_t failed;               /* counted messages that ended with an error */
     uint64_t samples;              /* downlinks looked at, ever so often */
     uint64_t wasted_samples;       /* of these, idle while an incoming message wanted grants */
     uint64_t lost;                 /* packets lost at random */
@@ -76,10 +76,16 @@ void sim_cluster_use_ours(struct sim_cluster_options *options);
  * 1,000 / average length. */
 uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options);
 
-/* The time of a message of length bytes on an idle network, between hosts in the same rack or not.
+/*
+ * The time of a message of length bytes on an idle network, between hosts in the same rack or not,
+ * if no packet waits for a grant. Exact where packets stay in order; with several core switches a
+ * short last packet may overtake the one before it and save as much as its own time on a link.
  */
 sim_time sim_cluster_ideal(const struct sim_cluster_options *options, uint32_t length,
                            bool same_rack);
+
+/* What is wrong with the options, as a sentence; NULL when nothing is. */
+const char *sim_cluster_fault(const struct sim_cluster_options *options);
 
 /*
  * Runs it. progress (may be NULL) is called now and then with thousandths done. Returns 0, or
@@ -89,7 +95,8 @@ int sim_cluster_run(const struct sim_cluster_options *options,
                     void (*progress)(void *context, unsigned permille), void *context,
                     struct sim_cluster_result *result, const char **why);
 
-/* Hands a result to another process, which adds it to its own. Returns 0 or -EIO. */
+/* Hands a result to another process, which adds it to its own: zeros and an open slowdown, or the
+ * sum of others. Returns 0 or -EIO. */
 int sim_cluster_write(const struct sim_cluster_result *result, FILE *file);
 int sim_cluster_read(struct sim_cluster_result *result, FILE *file);
 

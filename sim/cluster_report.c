@@ -64,7 +64,7 @@ int sim_cluster_read(struct sim_cluster_result *result, FILE *file)
     result->lost += part.lost;
     result->cpu_ns += part.cpu_ns;
     result->memory_bytes = greater(result->memory_bytes, part.memory_bytes);
-    result->runs++;
+    result->runs += part.runs;
     for (unsigned kind = 0; kind < SIM_PORT_KINDS; kind++)
         add_ports(&result->ports[kind], &part.ports[kind]);
     add_counters(&result->counters, &part.counters);
@@ -121,25 +121,42 @@ static void print_ports(FILE *file, const struct sim_cluster_result *result)
     }
 }
 
+/* The longest message whose unscheduled bytes use this level of the switches; 0 = none does. */
+static uint32_t longest_unscheduled(const struct sim_cluster_options *options, unsigned level)
+{
+    const struct homa_knobs *knobs = &options->host.knobs;
+    uint32_t longest = 0;
+
+    for (unsigned own = 0; own < knobs->num_priorities; own++) {
+        uint8_t on_wire = (uint8_t)knobs->priority_map[own];
+
+        if (sim_network_level(&options->network, on_wire) == level &&
+            knobs->unsched_cutoffs[own] > longest)
+            longest = knobs->unsched_cutoffs[own];
+    }
+    return longest;
+}
+
 static void print_levels(FILE *file, const struct sim_cluster_options *options,
                          const struct sim_cluster_result *result)
 {
     const struct sim_port_totals *totals = &result->ports[SIM_PORT_DOWN];
-    const uint32_t *cutoffs = options->host.knobs.unsched_cutoffs;
     uint64_t port_time = totals->ports / result->runs * (result->time / SIM_NS);
 
     fprintf(file,
             "\nlevel  bytes sent   queue mean      max   unscheduled up to (links to hosts)\n");
-    for (unsigned level = SIM_PRIORITIES; level-- > 0;) {
+    for (unsigned level = options->network.priorities; level-- > 0;) {
+        uint32_t cutoff = longest_unscheduled(options, level);
+
         fprintf(file, "%5u     ", level);
         print_percent(file, totals->bytes[level], all_bytes(totals));
         fprintf(file, " %10" PRIu64 " B %8" PRIu64 "   ",
                 port_time == 0 ? 0 : totals->queue_byte_ns[level] / port_time,
                 totals->max_level_bytes[level]);
-        if (cutoffs[level] == HOMA_CUTOFF_ALL)
+        if (cutoff == HOMA_CUTOFF_ALL)
             fprintf(file, "all\n");
-        else if (cutoffs[level] != 0)
-            fprintf(file, "%" PRIu32 "\n", cutoffs[level]);
+        else if (cutoff != 0)
+            fprintf(file, "%" PRIu32 "\n", cutoff);
         else
             fprintf(file, "scheduled\n");
     }
