@@ -343,6 +343,7 @@ static void undo_data(struct homa_engine *engine, const struct base_packet *pack
         homa_ack_put_back(engine, rpc->peer, note->ack_client_id);
     if (note->is_again) {
         engine->counters.resent_packets--;
+        rpc->out.again_bytes -= homa_min_u32(packet->payload_length, rpc->out.again_bytes);
         homa_output_again(engine, rpc, note->start, note->end, rpc->out.again_priority);
     } else {
         assert(rpc->out.sent == note->end);

@@ -496,6 +496,98 @@ static void an_ack_on_a_packet_that_was_not_taken_rides_on_the_next(void **state
     lab_close(lab);
 }
 
+/* ---- receivers that ask for too much ---- */
+
+/* All DATA packets that wait, by RPC, in order. Returns how many. */
+static size_t pull_ids(struct lab *lab, uint64_t *ids, size_t max)
+{
+    struct lab_packet packet;
+    size_t count = 0;
+
+    while (lab_pull(lab, 0, &packet, 1) > 0) {
+        assert_int_equal(packet.decoded.type, HOMA_DATA);
+        assert_true(count < max);
+        ids[count++] = packet.decoded.id;
+    }
+    return count;
+}
+
+static void a_message_is_sent_again_a_few_times_per_interval_only(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = lab_request(lab, 0, 1, 20 * PAYLOAD, 1);
+    struct lab_packet packet;
+    uint64_t ids[64];
+    size_t again = 0;
+
+    (void)state;
+    assert_int_equal(pull_ids(lab, ids, 64), 20);
+    for (unsigned i = 0; i < 1000; i++) {
+        resend(lab, id, 0, 20 * PAYLOAD);
+        again += pull_ids(lab, ids, 64);
+        lab_tick(lab, 0, LAB_US);
+    }
+    assert_int_equal(again, 40); /* the second time was asked for with some of 36 left */
+    assert_int_equal(lab_counters(lab, 0)->resends_ignored, 998);
+    lab_tick(lab, 0, 5 * LAB_MS);
+    assert_int_equal(lab_pull_type(lab, 0, HOMA_RESEND, &packet), 1); /* of its own */
+    resend(lab, id, 0, 20 * PAYLOAD);
+    assert_int_equal(pull_ids(lab, ids, 64), 20);
+    lab_close(lab);
+}
+
+static void what_was_not_taken_does_not_count_as_sent_again(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t id = lab_request(lab, 0, 1, 20 * PAYLOAD, 1);
+    struct base_packet packets[64];
+    uint64_t ids[64];
+
+    (void)state;
+    assert_int_equal(pull_ids(lab, ids, 64), 20);
+    for (unsigned i = 0; i < 10; i++) {
+        resend(lab, id, 0, 20 * PAYLOAD);
+        assert_int_equal(homa_engine_output(lab_engine(lab, 0), lab->now, NULL, packets, 64), 20);
+        homa_engine_unsend(lab_engine(lab, 0), packets, 0, 20);
+    }
+    assert_int_equal(lab_counters(lab, 0)->resends_ignored, 0);
+    lab_close(lab);
+}
+
+static void retransmissions_and_new_data_take_turns(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t old = lab_request(lab, 0, 1, 20 * PAYLOAD, 1);
+    uint64_t ids[64];
+
+    (void)state;
+    assert_int_equal(pull_ids(lab, ids, 64), 20);
+    uint64_t new = lab_request(lab, 0, 1, 10 * PAYLOAD, 2);
+
+    resend(lab, old, 0, 20 * PAYLOAD);
+    assert_int_equal(pull_ids(lab, ids, 64), 30);
+    for (size_t i = 0; i < 30; i++)
+        assert_int_equal(ids[i], i < 20 && i % 2 == 1 ? new : old);
+    lab_close(lab);
+}
+
+static void retransmissions_of_several_messages_take_turns(void **state)
+{
+    struct lab *lab = lab_open(2);
+    uint64_t longer = lab_request(lab, 0, 1, 20 * PAYLOAD, 1);
+    uint64_t shorter = lab_request(lab, 0, 1, 2 * PAYLOAD, 2);
+    uint64_t ids[64];
+
+    (void)state;
+    assert_int_equal(pull_ids(lab, ids, 64), 22);
+    resend(lab, longer, 0, 20 * PAYLOAD);
+    resend(lab, shorter, 0, 2 * PAYLOAD);
+    assert_int_equal(pull_ids(lab, ids, 64), 22);
+    assert_int_equal(ids[1], shorter);
+    assert_int_equal(ids[3], shorter);
+    lab_close(lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +609,10 @@ int main(void)
         cmocka_unit_test(too_many_ranges_are_joined_where_least_is_lost),
         cmocka_unit_test(a_range_that_bridges_others_joins_them_all),
         cmocka_unit_test(an_ack_on_a_packet_that_was_not_taken_rides_on_the_next),
+        cmocka_unit_test(a_message_is_sent_again_a_few_times_per_interval_only),
+        cmocka_unit_test(what_was_not_taken_does_not_count_as_sent_again),
+        cmocka_unit_test(retransmissions_and_new_data_take_turns),
+        cmocka_unit_test(retransmissions_of_several_messages_take_turns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

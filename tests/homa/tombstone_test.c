@@ -94,6 +94,48 @@ static void an_rpc_can_be_buried_again_after_its_time(void **state)
     homa_tombstones_close(table);
 }
 
+static void a_host_in_a_hurry_makes_us_forget_its_own_alone(void **state)
+{
+    (void)state;
+    struct homa_tombstones *table = open_table(64);
+    struct base_address hasty = client_number(1);
+    uint64_t hasty_id = 0;
+
+    for (uint8_t other = 0; other < 20; other++) {
+        struct base_address client = client_number((uint8_t)(100 + other));
+
+        homa_tombstones_add(table, 0, KEEP_NS, &client, 7);
+        for (unsigned i = 0; i < 50; i++) {
+            hasty.port++;
+            homa_tombstones_add(table, 0, KEEP_NS, &hasty, ++hasty_id);
+        }
+        assert_true(homa_tombstones_has(table, 0, &hasty, hasty_id));
+    }
+    for (uint8_t other = 0; other < 20; other++) {
+        struct base_address client = client_number((uint8_t)(100 + other));
+
+        assert_true(homa_tombstones_has(table, 0, &client, 7));
+    }
+    homa_tombstones_close(table);
+}
+
+static void what_has_expired_goes_before_what_a_crowd_still_needs(void **state)
+{
+    (void)state;
+    struct homa_tombstones *table = open_table(16);
+    struct base_address crowd = client_number(1);
+    struct base_address gone = client_number(2);
+
+    for (uint64_t id = 0; id < 6; id++)
+        homa_tombstones_add(table, 0, KEEP_NS, &gone, id);
+    for (uint64_t id = 0; id < 16; id++)
+        assert_false(homa_tombstones_add(table, KEEP_NS, KEEP_NS, &crowd, id));
+    for (uint64_t id = 0; id < 16; id++)
+        assert_true(homa_tombstones_has(table, KEEP_NS, &crowd, id));
+    assert_true(homa_tombstones_add(table, KEEP_NS, KEEP_NS, &crowd, 16));
+    homa_tombstones_close(table);
+}
+
 static void a_full_table_forgets_the_oldest_and_says_so(void **state)
 {
     (void)state;
@@ -186,6 +228,8 @@ int main(void)
         cmocka_unit_test(the_address_of_ours_does_not_matter),
         cmocka_unit_test(a_tombstone_lasts_its_time_and_no_longer),
         cmocka_unit_test(an_rpc_can_be_buried_again_after_its_time),
+        cmocka_unit_test(a_host_in_a_hurry_makes_us_forget_its_own_alone),
+        cmocka_unit_test(what_has_expired_goes_before_what_a_crowd_still_needs),
         cmocka_unit_test(a_full_table_forgets_the_oldest_and_says_so),
         cmocka_unit_test(replacing_one_whose_time_is_over_is_no_loss),
         cmocka_unit_test(the_capacity_is_rounded_up),
