@@ -244,11 +244,12 @@ static int prepare(struct arguments *arguments)
         if (result != 0)
             return result;
     }
-    if (homa_knobs_check(knobs, &why) != 0) {
-        command_error("sim cluster", "%s", why);
-        return -EINVAL;
-    }
-    return 0;
+    if (homa_knobs_check(knobs, &why) == 0)
+        why = sim_cluster_fault(options);
+    if (why == NULL)
+        return 0;
+    command_error("sim cluster", "%s", why);
+    return -EINVAL;
 }
 
 /* ---- one run ---- */

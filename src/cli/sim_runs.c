@@ -1,6 +1,6 @@
 /*
- * Parallel runs (sim_runs.h): children with a temporary file each for their results, and a page of
- * memory that all share for their progress.
+ * Parallel runs (sim_runs.h): children with a temporary file each for their results, which are read
+ * as soon as those before them have been, and memory that all share for their progress.
  */
 #include "cli/sim_runs.h"
 
@@ -9,14 +9,18 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BAR_WIDTH  40u
-#define LOOK_EVERY 100000u /* µs */
+#define DRAW_EVERY 100000000 /* ns */
+/* Files open at a time: a slow run does not make those after it pile up without end. */
+#define AHEAD_MAX 256u
 
 struct sim_runs_report {
     _Atomic unsigned permille;
@@ -24,15 +28,18 @@ struct sim_runs_report {
 
 struct run {
     pid_t child; /* 0: not running */
-    FILE *file;
+    FILE *file;  /* NULL: not started, or read */
 };
 
 struct state {
     const struct sim_runs *runs;
     struct run *all;
     struct sim_runs_report *reports; /* shared with the children */
+    sigset_t child_ended;            /* SIGCHLD, which is blocked meanwhile */
+    sigset_t signals_before;
     uint32_t started;
     uint32_t running;
+    uint32_t read; /* results */
     int result;
 };
 
@@ -71,6 +78,8 @@ _Noreturn static void be_child(struct state *state, uint32_t number)
 {
     const struct sim_runs *runs = state->runs;
     FILE *file = state->all[number].file;
+
+    sigprocmask(SIG_SETMASK, &state->signals_before, NULL);
     int result = runs->run(runs->run_context, number, &state->reports[number], file);
 
     if (fflush(file) != 0 && result == 0)
@@ -81,15 +90,21 @@ _Noreturn static void be_child(struct state *state, uint32_t number)
 static int start(struct state *state, uint32_t number)
 {
     struct run *run = &state->all[number];
+    int result;
 
     run->file = tmpfile();
-    if (run->file == NULL)
-        return -errno;
+    if (run->file == NULL) {
+        result = -errno;
+        command_error("sim", "cannot make a temporary file: %s", strerror(-result));
+        return result;
+    }
     fflush(stdout);
     run->child = fork();
     if (run->child < 0) {
+        result = -errno;
         run->child = 0;
-        return -errno;
+        command_error("sim", "cannot start a process: %s", strerror(-result));
+        return result;
     }
     if (run->child == 0)
         be_child(state, number);
@@ -116,41 +131,57 @@ static void note_end(struct state *state, pid_t child, int status)
     }
 }
 
+/* Reads the results that are there and whose turn it is. */
+static void read_finished(struct state *state)
+{
+    const struct sim_runs *runs = state->runs;
+
+    while (state->result == 0 && state->read < state->started &&
+           state->all[state->read].child == 0) {
+        struct run *run = &state->all[state->read];
+
+        rewind(run->file);
+        state->result = runs->read(runs->read_context, state->read, run->file);
+        fclose(run->file);
+        run->file = NULL;
+        state->read++;
+    }
+}
+
 static void look(struct state *state)
 {
+    const struct timespec pause = {.tv_nsec = DRAW_EVERY};
     int status;
     pid_t child = waitpid(-1, &status, WNOHANG);
 
     if (child > 0) {
         note_end(state, child, status);
+        read_finished(state);
         return;
     }
     draw_bar(state);
-    usleep(LOOK_EVERY);
+    sigtimedwait(&state->child_ended, NULL, &pause);
+}
+
+static bool may_start(const struct state *state)
+{
+    return state->result == 0 && state->started < state->runs->count &&
+           state->running < state->runs->jobs && state->started - state->read < AHEAD_MAX;
 }
 
 static void run_all(struct state *state)
 {
-    const struct sim_runs *runs = state->runs;
-
-    while (state->running > 0 || (state->result == 0 && state->started < runs->count)) {
-        if (state->result == 0 && state->started < runs->count && state->running < runs->jobs)
+    sigemptyset(&state->child_ended);
+    sigaddset(&state->child_ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &state->child_ended, &state->signals_before);
+    while (state->running > 0 || may_start(state)) {
+        if (may_start(state))
             state->result = start(state, state->started++);
         else
             look(state);
     }
+    sigprocmask(SIG_SETMASK, &state->signals_before, NULL);
     erase_bar();
-}
-
-static int read_all(struct state *state)
-{
-    int result = 0;
-
-    for (uint32_t i = 0; i < state->runs->count && result == 0; i++) {
-        rewind(state->all[i].file);
-        result = state->runs->read(state->runs->read_context, i, state->all[i].file);
-    }
-    return result;
 }
 
 int sim_runs(const struct sim_runs *runs)
@@ -166,8 +197,6 @@ int sim_runs(const struct sim_runs *runs)
         goto end;
     }
     run_all(&state);
-    if (state.result == 0)
-        state.result = read_all(&state);
     if (state.result != 0)
         command_error("sim", "the runs did not all finish");
 end:

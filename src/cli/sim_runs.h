@@ -19,7 +19,8 @@ struct sim_runs {
      * errno after it has said what was wrong. */
     int (*run)(void *context, uint32_t number, struct sim_runs_report *report, FILE *file);
     void *run_context;
-    /* In the parent, in order: reads what run() has written. Returns 0 or a negative errno. */
+    /* In the parent, in order, as soon as it can be: reads what run() has written. Returns 0 or a
+     * negative errno. */
     int (*read)(void *context, uint32_t number, FILE *file);
     void *read_context;
 };
