@@ -24,6 +24,7 @@
 #define LOOK_EVERY    (50 * SIM_MS) /* at calls that ought to have ended */
 #define PEACE_MIN     (60 * SIM_S)
 #define QUIET_MIN     (3 * SIM_S)
+#define STILL         (100 * SIM_MS)
 #define SILENCE       (20 * SIM_S)
 #define PACKETS_MAX   3000000u
 #define ACTIONS_MAX   (2 * SIM_SCENARIO_EVENTS)
@@ -88,7 +89,7 @@ static void see(void *context, enum sim_sight sight, const struct sim_packet *pa
     struct sim_disaster *disaster = context;
 
     disaster->outcome->counts.sights[sight]++;
-    disaster->sights_seen++;
+    disaster->seen_at = sim_world_now(disaster->world);
     digest_packet(disaster, sight, packet);
     sim_judge_see(disaster->judge, sight, packet);
     if (disaster->trace != NULL)
@@ -266,13 +267,13 @@ static bool is_peace(struct sim_disaster *disaster)
     return sim_judge_open_calls(disaster->judge) == 0;
 }
 
-/* Nothing has been on its way since the last look either. */
+/* Nothing has been on its way for a while either. */
 static bool is_quiet(struct sim_disaster *disaster)
 {
-    bool is_moving = disaster->sights_seen != disaster->sights_looked_at;
+    sim_time still = sim_world_now(disaster->world) - disaster->seen_at;
 
-    disaster->sights_looked_at = disaster->sights_seen;
-    return !is_moving && LIST_EMPTY(&disaster->tasks) && sim_judge_is_drained(disaster->judge);
+    return still > STILL + disaster->scenario->faults.delay_limit && LIST_EMPTY(&disaster->tasks) &&
+           sim_judge_is_drained(disaster->judge);
 }
 
 static void run_trouble(struct sim_disaster *disaster)
@@ -324,7 +325,12 @@ static uint64_t count_rpcs(const struct sim_disaster *disaster)
 
 static bool is_quieter(struct sim_disaster *disaster)
 {
-    return is_quiet(disaster) || count_rpcs(disaster) < disaster->rpcs_left;
+    uint64_t rpcs = count_rpcs(disaster);
+
+    if (is_quiet(disaster) || rpcs < disaster->rpcs_left)
+        return true;
+    disaster->rpcs_left = rpcs; /* what was still on its way may have made some */
+    return false;
 }
 
 /*
@@ -402,6 +408,19 @@ static void open_world(struct sim_disaster *disaster)
     sim_world_set_watcher(disaster->world, &watcher);
 }
 
+static void open_capture(struct sim_disaster *disaster, FILE *file)
+{
+    uint8_t addresses[SIM_SCENARIO_HOSTS][4];
+
+    for (uint32_t i = 0; i < disaster->scenario->host_count; i++) {
+        struct sim_host *host = sim_world_host(disaster->world, i);
+        struct base_address address = sim_socket_address(sim_host_socket(host, 0));
+
+        memcpy(addresses[i], address.remote.bytes + 12, 4);
+    }
+    disaster->pcapng = sim_pcapng_open(file, disaster->scenario->host_count, addresses);
+}
+
 static void open_record(struct sim_disaster *disaster, const struct sim_disaster_record *record)
 {
     struct sim_trace_options options = {
@@ -412,7 +431,9 @@ static void open_record(struct sim_disaster *disaster, const struct sim_disaster
     if (record == NULL || (record->text == NULL && record->pcapng == NULL))
         return;
     options.text = record->text;
-    options.pcapng = record->pcapng;
+    if (record->pcapng != NULL)
+        open_capture(disaster, record->pcapng);
+    options.pcapng = disaster->pcapng;
     disaster->trace = sim_trace_open(&options, disaster->world);
     disaster->tracer = sim_trace_watcher(disaster->trace);
 }
@@ -459,6 +480,8 @@ static void close_world(struct sim_disaster *disaster)
     sim_world_set_hook(disaster->world, &no_hook);
     if (disaster->trace != NULL)
         sim_trace_close(disaster->trace);
+    if (disaster->pcapng != NULL)
+        sim_pcapng_close(disaster->pcapng); /* an error shows in the file, too */
     if (disaster->hostile != NULL)
         sim_hostile_close(disaster->hostile);
     sim_fault_close(disaster->fault);
@@ -494,7 +517,8 @@ static void run_once(const struct sim_scenario *scenario, const struct sim_disas
 /* Whether the hostile host's neighbours must be as fast as without it. */
 static bool is_speed_judged(const struct sim_scenario *scenario)
 {
-    return (scenario->hostility.acts & SIM_HOSTILE_BIT(SIM_HOSTILE_FLOODS)) == 0 &&
+    return !scenario->calls_hostile &&
+           (scenario->hostility.acts & SIM_HOSTILE_BIT(SIM_HOSTILE_FLOODS)) == 0 &&
            scenario->faults.rule_count == 0 && scenario->event_count == 0;
 }
 

@@ -15,17 +15,17 @@
 
 #include "homa/counters.h"
 #include "sim/judge.h"
-#include "sim/pcapng.h"
 #include "sim/scenario.h"
 #include "sim/world.h"
 
 #include <stdint.h>
 #include <stdio.h>
 
-/* Where a run is written down, each NULL if nowhere (trace.h, pcapng.h). */
+/* Where a run is written down (trace.h, pcapng.h), each NULL if nowhere. The files stay the
+ * caller's, who also looks for errors of writing. */
 struct sim_disaster_record {
     FILE *text;
-    struct sim_pcapng *pcapng;
+    FILE *pcapng;
 };
 
 /* What happened in a run, so that many runs together prove that things did happen. All fields are

@@ -66,14 +66,14 @@ struct sim_disaster {
     struct sim_judge *judge;
     struct sim_trace *trace; /* NULL: not recorded */
     struct sim_watcher tracer;
+    struct sim_pcapng *pcapng; /* NULL: no capture */
     struct sim_outcome *outcome;
     struct sim_program programs[SIM_SCENARIO_HOSTS][SIM_SOCKETS_MAX];
     sim_time stopped_until[SIM_SCENARIO_HOSTS];
     LIST_HEAD(, sim_task) tasks;
-    uint64_t bytes_left;       /* that calls may still bring */
-    uint64_t packets_seen;     /* sent */
-    uint64_t sights_seen;      /* of any kind */
-    uint64_t sights_looked_at; /* when quiet was looked for last */
+    uint64_t bytes_left;   /* that calls may still bring */
+    uint64_t packets_seen; /* sent */
+    sim_time seen_at;      /* when anything was seen last */
     uint64_t rpcs_left;
     bool is_over; /* no call is started any more */
 };

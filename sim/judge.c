@@ -349,7 +349,7 @@ static bool must_succeed(const struct sim_judge *judge)
 
     return scenario->faults.rule_count == 0 && scenario->event_count == 0 &&
            scenario->hostile == UINT32_MAX && scenario->traffic.is_dropped == 0 &&
-           scenario->network.buffer_bytes == 0 && scenario->hosts[0].max_rpcs >= 4096 &&
+           scenario->has_room && scenario->hosts[0].max_rpcs >= 4096 &&
            scenario->hosts[0].processor.packet_in == 0 && scenario->hosts[0].max_peers >= 512 &&
            scenario->hosts[0].knobs.timeout_ticks >= 1000;
 }

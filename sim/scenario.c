@@ -17,8 +17,9 @@
 #include <string.h>
 
 #define LONGEST        1000000u
-#define PACKETS_BUDGET 6000u /* of DATA, in a run without loss */
-#define CALLS_BUDGET   1200u /* in all */
+#define PACKETS_BUDGET 6000u          /* of DATA, in a run without loss */
+#define CALLS_BUDGET   1200u          /* in all */
+#define ROOM           (200 * SIM_MS) /* of the slowest link, that a switch's buffer may hold */
 
 enum aspect {
     ASPECT_SIZE = 1,
@@ -80,17 +81,27 @@ static void draw_network(struct sim_scenario *scenario)
     network->seed = base_random_u64(&random);
 }
 
-/* After the hosts: a buffer takes several of their largest packets. */
+/*
+ * After the hosts: a buffer takes several of their largest packets. None holds more than passes in
+ * ROOM: what waits longer comes when all who waited for it are gone, even their tombstones.
+ */
 static void draw_buffers(struct sim_scenario *scenario)
 {
     struct base_random random = sim_scenario_random(scenario->seed, ASPECT_BUFFERS);
+    struct sim_network_options *network = &scenario->network;
     const struct sim_host_options *host = &scenario->hosts[0];
     uint64_t least = 4 * ((uint64_t)host->packet_bytes + host->wire_overhead);
     uint64_t buffer = sim_any_magnitude(&random, 20000, 4000000);
+    uint32_t mbps = network->host_mbps;
 
-    scenario->network.buffer_bytes = 0;
-    if (sim_chance(&random, 500))
-        scenario->network.buffer_bytes = buffer > least ? buffer : least;
+    if (network->topology == SIM_RACKS && network->core_mbps < mbps)
+        mbps = network->core_mbps;
+    uint64_t most = (ROOM / SIM_US) * mbps / 8;
+
+    scenario->has_room = sim_chance(&random, 500);
+    if (scenario->has_room || buffer > most)
+        buffer = most;
+    network->buffer_bytes = buffer > least ? buffer : least;
 }
 
 /* ---- hosts ---- */
@@ -339,7 +350,7 @@ static void draw_traffic(struct sim_scenario *scenario)
 
     traffic->requests = (enum sim_mix)base_random_below(&random, SIM_MIXES);
     traffic->responses = (enum sim_mix)base_random_below(&random, SIM_MIXES);
-    traffic->pattern = (enum sim_pattern)base_random_below(&random, SIM_PATTERNS);
+    traffic->pattern = (enum sim_call_pattern)base_random_below(&random, SIM_CALLS);
     traffic->longest = SIM_PICK(&random, longest);
     traffic->bytes = (uint64_t)PACKETS_BUDGET * least_step(scenario);
     traffic->calls = calls < CALLS_BUDGET / clients ? calls : CALLS_BUDGET / clients;
@@ -393,16 +404,21 @@ static uint32_t draw_length(struct base_random *random, const struct sim_scenari
     return (uint32_t)length;
 }
 
+static bool is_called(const struct sim_scenario *scenario, uint32_t host)
+{
+    return host != scenario->hostile || scenario->calls_hostile;
+}
+
 /* The number-th of those server sockets that this client may call; counts them when there is none
  * of that number. */
 static uint32_t find_server(const struct sim_scenario *scenario, uint32_t client, uint32_t number,
                             struct sim_call_plan *plan)
 {
     uint32_t count = 0;
-    bool is_local = scenario->traffic.pattern == SIM_PATTERN_LOCAL;
+    bool is_local = scenario->traffic.pattern == SIM_CALL_LOCAL;
 
     for (uint32_t host = 0; host < scenario->host_count; host++) {
-        if (host == client && !is_local)
+        if ((host == client && !is_local) || !is_called(scenario, host))
             continue;
         for (uint32_t i = 0; i < scenario->hosts[host].sockets; i++) {
             if (!scenario->hosts[host].is_server[i] || count++ != number)
@@ -423,17 +439,16 @@ static bool draw_server(struct base_random *random, const struct sim_scenario *s
 
     if (count == 0)
         return false;
-    if (scenario->traffic.pattern == SIM_PATTERN_ANY ||
-        scenario->traffic.pattern == SIM_PATTERN_LOCAL) {
+    if (scenario->traffic.pattern == SIM_CALL_ANY || scenario->traffic.pattern == SIM_CALL_LOCAL) {
         find_server(scenario, client, (uint32_t)(any % count), plan);
         return true;
     }
-    if (scenario->traffic.pattern == SIM_PATTERN_RING)
+    if (scenario->traffic.pattern == SIM_CALL_RING)
         host = client + 1;
     for (uint32_t i = 0; i <= scenario->host_count; i++, host++) {
         uint32_t number = host % scenario->host_count;
 
-        if (number == client)
+        if (number == client || !is_called(scenario, number))
             continue;
         for (uint32_t j = 0; j < scenario->hosts[number].sockets; j++) {
             if (!scenario->hosts[number].is_server[j])

@@ -35,19 +35,19 @@ enum sim_mix {
 };
 
 /* Whom clients call. */
-enum sim_pattern {
-    SIM_PATTERN_ANY,   /* any server socket of another host */
-    SIM_PATTERN_ONE,   /* all call the first host that is not themselves: incast */
-    SIM_PATTERN_RING,  /* the next host */
-    SIM_PATTERN_LOCAL, /* any server socket, those of the own host included */
-    SIM_PATTERNS,
+enum sim_call_pattern {
+    SIM_CALL_ANY,   /* any server socket of another host */
+    SIM_CALL_ONE,   /* all call the first host that is not themselves: incast */
+    SIM_CALL_RING,  /* the next host */
+    SIM_CALL_LOCAL, /* any server socket, those of the own host included */
+    SIM_CALLS,
 };
 
 /* What the applications do. Chances are in thousandths. */
 struct sim_traffic {
     enum sim_mix requests;
     enum sim_mix responses;
-    enum sim_pattern pattern;
+    enum sim_call_pattern pattern;
     uint32_t longest;      /* bytes; no message is longer */
     uint32_t calls;        /* that each client socket starts, at most */
     uint64_t bytes;        /* that all together may start, requests and responses */
@@ -86,6 +86,8 @@ struct sim_scenario {
     uint64_t seed;
     uint32_t host_count; /* the hostile one included */
     uint32_t hostile;    /* number of the hostile host; UINT32_MAX = none */
+    bool calls_hostile;  /* the others call it, as they call each other */
+    bool has_room;       /* switches hold as much as any run needs */
     struct sim_network_options network;
     struct sim_host_options hosts[SIM_SCENARIO_HOSTS];
     struct sim_traffic traffic;

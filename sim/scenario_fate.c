@@ -213,6 +213,7 @@ static void draw_hostile(struct sim_scenario *scenario)
     hostility->half_open_max = (uint32_t)sim_any_magnitude(&random, 1, 64);
     hostility->inject_limit = 4000;
     hostility->flood_packets = 1000;
+    scenario->calls_hostile = sim_chance(&random, 400);
     if (!sim_chance(&random, 150) || scenario->host_count < 3 || hostility->acts == 0)
         return;
     scenario->hostile = scenario->host_count - 1;
@@ -220,7 +221,7 @@ static void draw_hostile(struct sim_scenario *scenario)
     hostility->begin = 0;
     hostility->end = scenario->start_over;
     /* What it does to others is compared with what they do without it: nothing else may differ. */
-    if (sim_chance(&random, 600)) {
+    if (sim_chance(&random, 600) && !scenario->calls_hostile) {
         scenario->faults.rule_count = 0;
         scenario->event_count = 0;
     }

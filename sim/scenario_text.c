@@ -8,8 +8,8 @@
 #include <inttypes.h>
 
 static const char *const mix_names[SIM_MIXES] = {"tiny", "small", "edges", "mixed", "long"};
-static const char *const pattern_names[SIM_PATTERNS] = {"any other host", "one host",
-                                                        "the next host", "any host, itself too"};
+static const char *const pattern_names[SIM_CALLS] = {"any other host", "one host", "the next host",
+                                                     "any host, itself too"};
 static const char *const event_names[SIM_EVENT_KINDS] = {"crashes", "pauses", "closes socket",
                                                          "aborts all calls of socket"};
 
@@ -77,10 +77,7 @@ static void describe_network(const struct sim_scenario *scenario, FILE *stream)
             "switch, %.3f us per link, %.3f us on arrival; ",
             network->host_mbps, network->priorities, in_us(network->switch_delay),
             in_us(network->propagation), in_us(network->receive_delay));
-    if (network->buffer_bytes == 0)
-        fprintf(stream, "buffers without end.\n");
-    else
-        fprintf(stream, "buffers of %" PRIu64 " bytes per port.\n", network->buffer_bytes);
+    fprintf(stream, "buffers of %" PRIu64 " bytes per port.\n", network->buffer_bytes);
 }
 
 static void describe_host(const struct sim_host_options *host, FILE *stream)
@@ -201,7 +198,8 @@ static void describe_fate(const struct sim_scenario *scenario, FILE *stream)
     }
     if (scenario->hostile != UINT32_MAX) {
         fprintf(stream,
-                "Host %" PRIu32 " is hostile%s until %.0f ms, every %.3f us:", scenario->hostile,
+                "Host %" PRIu32 " is hostile%s%s until %.0f ms, every %.3f us:", scenario->hostile,
+                scenario->calls_hostile ? ", and called by others," : "",
                 scenario->hostility.eavesdrops ? " and listens" : "",
                 in_ms(scenario->hostility.end), in_us(scenario->hostility.interval));
         for (unsigned act = 0; act < SIM_HOSTILE_ACTS; act++)

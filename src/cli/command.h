@@ -19,6 +19,7 @@ enum command_status {
 int command_serve(int argc, char **argv);
 int command_fetch(int argc, char **argv);
 int command_ping(int argc, char **argv);
+int command_sim(int argc, char **argv);
 
 /* Prints "missive COMMAND: sentence" on standard error. */
 void command_error(const char *command, const char *format, ...)

@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"fetch", "missive fetch", "copy everything that a server offers, and verify it",
      command_fetch},
     {"ping", "missive ping", "measure how long a server takes to answer", command_ping},
+    {"sim", "missive sim", "simulate hosts in disaster, or a loaded cluster", command_sim},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
