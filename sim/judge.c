@@ -116,6 +116,8 @@ void sim_judge_close(struct sim_judge *judge)
         TAILQ_REMOVE(&judge->all, call, of_all);
         free(call);
     }
+    free(judge->before.list);
+    free(judge->after.list);
     free(judge);
 }
 
@@ -349,7 +351,7 @@ static bool must_succeed(const struct sim_judge *judge)
 
     return scenario->faults.rule_count == 0 && scenario->event_count == 0 &&
            scenario->hostile == UINT32_MAX && scenario->traffic.is_dropped == 0 &&
-           scenario->has_room && scenario->hosts[0].max_rpcs >= 4096 &&
+           scenario->has_room && scenario->hosts[0].max_rpcs >= SIM_PLENTY_RPCS &&
            scenario->hosts[0].processor.packet_in == 0 && scenario->hosts[0].max_peers >= 512 &&
            scenario->hosts[0].knobs.timeout_ticks >= 1000;
 }

@@ -111,6 +111,10 @@ uint64_t sim_judge_open_calls(const struct sim_judge *judge);
 /* ---- what it sees for itself ---- */
 
 void sim_judge_see(struct sim_judge *judge, enum sim_sight sight, const struct sim_packet *packet);
+/* A host is about to run its scheduler, or has. */
+void sim_judge_see_schedule(struct sim_judge *judge, struct sim_host *host, bool is_over);
+/* Runs of schedulers that granted something and were judged. */
+uint64_t sim_judge_grants(const struct sim_judge *judge);
 /* Looks at one host's structures. */
 void sim_judge_inspect(struct sim_judge *judge, struct sim_host *host);
 /* Looks for calls that ought to have ended by now. To be called every few virtual milliseconds. */

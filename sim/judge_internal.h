@@ -16,10 +16,17 @@ struct judged_socket {
     uint64_t time_lost_ns; /* of its engine, when its calls were last looked at */
 };
 
-/* A message that the scheduler knew before it ran. */
+/* A message as the scheduler knows it. */
 struct judged_message {
-    uint64_t id;
-    uint32_t granted;
+    struct homa_sched_view view;
+    bool has_got;       /* it has been granted bytes in this run */
+    bool may_be_oldest; /* perhaps for its age */
+};
+
+struct judged_messages {
+    struct judged_message *list;
+    uint32_t count;
+    uint32_t capacity;
 };
 
 struct sim_judge {
@@ -32,6 +39,9 @@ struct sim_judge {
     LIST_HEAD(, sim_call) open;
     uint64_t next_serial;
     uint64_t open_count;
+    struct judged_messages before; /* the run of a scheduler */
+    struct judged_messages after;
+    uint64_t grants_judged;
     struct judged_socket sockets[SIM_SCENARIO_HOSTS][SIM_SOCKETS_MAX];
 };
 

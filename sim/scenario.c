@@ -189,7 +189,7 @@ static void draw_limits(struct sim_scenario *scenario)
     for (uint32_t i = 0; i < scenario->host_count; i++) {
         struct sim_host_options *host = &scenario->hosts[i];
 
-        host->max_rpcs = has_few_rpcs ? rpcs : 4096;
+        host->max_rpcs = has_few_rpcs ? rpcs : SIM_PLENTY_RPCS;
         host->max_peers = has_few_peers ? peers : 512;
         host->max_tombstones = has_few_tombstones ? tombstones : 65536;
         host->sched_messages = has_few_messages ? messages : 4096;

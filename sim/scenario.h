@@ -23,6 +23,7 @@
 
 #define SIM_SCENARIO_HOSTS  32u
 #define SIM_SCENARIO_EVENTS 24u
+#define SIM_PLENTY_RPCS     4096u /* max_rpcs where nobody runs short of them */
 
 /* Kinds of message length, drawn per message. */
 enum sim_mix {
@@ -84,10 +85,11 @@ struct sim_event {
 
 struct sim_scenario {
     uint64_t seed;
-    uint32_t host_count; /* the hostile one included */
-    uint32_t hostile;    /* number of the hostile host; UINT32_MAX = none */
-    bool calls_hostile;  /* the others call it, as they call each other */
-    bool has_room;       /* switches hold as much as any run needs */
+    uint32_t host_count;  /* the hostile one included */
+    uint32_t hostile;     /* number of the hostile host; UINT32_MAX = none */
+    bool is_speed_judged; /* the others must be nearly as fast as without it */
+    bool calls_hostile;   /* the others call it, as they call each other */
+    bool has_room;        /* switches hold as much as any run needs */
     struct sim_network_options network;
     struct sim_host_options hosts[SIM_SCENARIO_HOSTS];
     struct sim_traffic traffic;

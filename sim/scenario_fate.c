@@ -193,6 +193,17 @@ static void draw_events(struct sim_scenario *scenario)
 
 /* ---- the hostile host ---- */
 
+/* How long a full packet takes on the slowest link. */
+static sim_time full_packet_time(const struct sim_scenario *scenario)
+{
+    const struct sim_network_options *network = &scenario->network;
+    uint32_t mbps = network->host_mbps;
+
+    if (network->topology == SIM_RACKS && network->core_mbps < mbps)
+        mbps = network->core_mbps;
+    return scenario->hosts[0].packet_bytes * 8 * SIM_US / mbps;
+}
+
 static void draw_hostile(struct sim_scenario *scenario)
 {
     struct base_random random = sim_scenario_random(scenario->seed, ASPECT_HOSTILE);
@@ -222,8 +233,14 @@ static void draw_hostile(struct sim_scenario *scenario)
     hostility->end = scenario->start_over;
     /* What it does to others is compared with what they do without it: nothing else may differ. */
     if (sim_chance(&random, 600) && !scenario->calls_hostile) {
+        sim_time packet = full_packet_time(scenario);
+
         scenario->faults.rule_count = 0;
         scenario->event_count = 0;
+        if (hostility->interval < 8 * packet) /* what fills links is a flood */
+            hostility->interval = 8 * packet;
+        scenario->is_speed_judged = (hostility->acts & SIM_HOSTILE_BIT(SIM_HOSTILE_FLOODS)) == 0 &&
+                                    scenario->hosts[0].max_rpcs >= SIM_PLENTY_RPCS;
     }
     for (uint32_t i = 0; i < scenario->event_count; i++)
         scenario->events[i].host %= scenario->hostile;

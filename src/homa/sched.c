@@ -368,6 +368,32 @@ bool homa_sched_wants_grants(const struct homa_sched *sched)
     return sched->ledger.ranked > 0;
 }
 
+void homa_sched_view(const struct homa_sched *sched,
+                     void (*see)(void *context, const struct homa_sched_view *view), void *context)
+{
+    const struct homa_sched_owner *owner;
+    const struct homa_sched_message *message;
+
+    LIST_FOREACH(owner, &sched->ledger.owners, attached) {
+        LIST_FOREACH(message, &owner->messages, of_owner) {
+            struct homa_sched_view view = {
+                .owner = owner,
+                .peer = message->peer,
+                .id = message->id,
+                .order = message->order,
+                .owed = message->sender->owed,
+                .length = message->length,
+                .granted = message->granted,
+                .received = message->received,
+                .priority = message->priority,
+                .is_stalled = message->sender->is_stalled,
+            };
+
+            see(context, &view);
+        }
+    }
+}
+
 bool homa_sched_is_sound(struct homa_sched *sched)
 {
     return homa_ledger_is_sound(&sched->ledger);

@@ -126,6 +126,24 @@ uint32_t homa_sched_grant_worth(const struct homa_knobs *knobs);
 /* Whether some message wants grants whose sender is not stalled. For statistics. */
 bool homa_sched_wants_grants(const struct homa_sched *sched);
 
+/* What is known of one message. For judges in tests and simulations. */
+struct homa_sched_view {
+    const struct homa_sched_owner *owner;
+    struct base_address peer;
+    uint64_t id;
+    uint64_t order; /* of arrival */
+    uint64_t owed;  /* bytes that its sender owes, all its messages together */
+    uint32_t length;
+    uint32_t granted;
+    uint32_t received;
+    uint8_t priority; /* level of the last grant */
+    bool is_stalled;  /* its sender is */
+};
+
+/* Calls see() for each message, in no particular order. */
+void homa_sched_view(const struct homa_sched *sched,
+                     void (*see)(void *context, const struct homa_sched_view *view), void *context);
+
 /* Whether all sums, orders and memberships agree with each other. Slow: for tests,
  * and asserted when an owner leaves. */
 bool homa_sched_is_sound(struct homa_sched *sched);
