@@ -17,9 +17,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Gap records for all messages together. They cost nothing until used. */
-#define GAPS_MIN 1024u
-#define GAPS_MAX 65536u
+/* Gap records for all messages together, half of them for those of one host. They cost nothing
+ * until used. */
+#define GAPS_MIN 2048u
+#define GAPS_MAX 131072u
 
 void homa_engine_enter(struct homa_engine *engine, uint64_t now)
 {
@@ -91,7 +92,8 @@ static int open_tables(struct homa_engine *engine, const struct homa_engine_opti
 {
     size_t bpages = bpage_count(options->max_message);
     size_t rpc_size = sizeof(struct homa_rpc) + bpages * sizeof(uint32_t);
-    uint32_t gaps = homa_min_u32(homa_max_u32(options->max_rpcs, GAPS_MIN), GAPS_MAX);
+    uint64_t wanted = 2 * (uint64_t)options->max_rpcs;
+    uint32_t gaps = (uint32_t)homa_min_u64(homa_max_u64(wanted, GAPS_MIN), GAPS_MAX);
     uint32_t buckets = bucket_count(options->max_rpcs);
     uint32_t peer_buckets = bucket_count(options->max_peers);
     int result = base_pool_open(&engine->rpcs, rpc_size, options->max_rpcs);

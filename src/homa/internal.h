@@ -24,8 +24,9 @@
 #define HOMA_US 1000ull
 #define HOMA_MS 1000000ull
 
-/* Control packets that belong to no RPC and no peer record: answers to strangers. */
-#define HOMA_STATELESS_MAX 64u
+/* Control packets that belong to no RPC and no peer record: answers to strangers, half of them to
+ * one host. */
+#define HOMA_STATELESS_MAX 128u
 /* Packets that one output call produces at most; each leaves a note for unsend. */
 #define HOMA_OUTPUT_MAX 256u
 /* Smallest full packet that we cut, whatever anybody says about the path. */

@@ -12,9 +12,9 @@
 
 #include <assert.h>
 
-/* Within one resend_interval as many packets of a message are sent again when asked for, beyond as
- * many bytes as have gone out: plenty for a receiver that has lost something, and a bound for one
- * that turns small RESENDs into large answers. */
+/* Within one resend_interval so many packets of a message are sent again when asked for, beyond
+ * twice as many bytes as have gone out: plenty for a receiver that has lost something, and a bound
+ * for one that turns small RESENDs into large answers. */
 #define AGAIN_PACKETS 16u
 
 /* ---- what may be sent ---- */
@@ -179,7 +179,7 @@ void homa_output_asked_again(struct homa_engine *engine, struct homa_rpc *rpc, u
         out->again_since = engine->clock;
         out->again_bytes = 0;
     }
-    if (out->again_bytes >= (uint64_t)out->sent + AGAIN_PACKETS * out->packet_payload)
+    if (out->again_bytes >= 2 * (uint64_t)out->sent + AGAIN_PACKETS * out->packet_payload)
         engine->counters.resends_ignored++;
     else
         homa_output_again(engine, rpc, start, end, level);

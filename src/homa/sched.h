@@ -13,9 +13,9 @@
  *
  * A sender that owes bytes and has sent nothing for a millisecond is *stalled*: it is not active,
  * so that its place passes to the next, and what it owes stops counting, so that a dead sender pins
- * nothing. With its next packet it is back, and the sums may then exceed their limits until
- * enough has arrived; grants stop that long. (The unscheduled bytes of new messages, which nobody
- * granted, can have the same effect.)
+ * nothing. When it goes on, with a packet worth the name, it is back, and the sums may then exceed
+ * their limits until enough has arrived; grants stop that long. (The unscheduled bytes of new
+ * messages, which nobody granted, can have the same effect.)
  *
  * One host cannot keep the others from their grants. All it owes, with all its messages, has to fit
  * into one window, or half of max_incoming while nobody else wants grants, before it gets more;
@@ -86,8 +86,7 @@ homa_sched_slot homa_sched_add(struct homa_sched *sched, uint64_t now,
 
 /*
  * Reports a packet of the message: bytes received in all so far (<= length), and the sender's own
- * limit (`incoming`), which counts if it is higher than what was granted. A packet that brought
- * nothing new is worth reporting too: its sender is not stalled.
+ * limit (`incoming`), which counts if it is higher than what was granted.
  */
 void homa_sched_progress(struct homa_sched *sched, homa_sched_slot slot, uint64_t now,
                          uint32_t received, uint32_t granted_at_least);

@@ -146,9 +146,13 @@ static void resume(struct homa_ledger *ledger, struct homa_sender *sender)
     rank(ledger, sender);
 }
 
-/* A packet has come from sender. */
-static void hear(struct homa_ledger *ledger, struct homa_sender *sender)
+/* A packet with so many new bytes has come from sender. */
+static void hear(struct homa_ledger *ledger, struct homa_sender *sender, uint32_t new_bytes)
 {
+    sender->new_bytes += lesser(new_bytes, HOMA_LEDGER_ALIVE_BYTES);
+    if (sender->new_bytes < HOMA_LEDGER_ALIVE_BYTES)
+        return;
+    sender->new_bytes = 0;
     sender->silent_since = ledger->now;
     if (sender->is_stalled) {
         resume(ledger, sender);
@@ -169,6 +173,7 @@ static void charge(struct homa_ledger *ledger, struct homa_sched_message *messag
         return;
     message->granted += bytes;
     if (sender->owed == 0) {
+        sender->new_bytes = 0;
         sender->silent_since = ledger->now;
         TAILQ_INSERT_TAIL(&ledger->silent, sender, silence);
     }
@@ -301,7 +306,7 @@ struct homa_sched_message *homa_ledger_enter(struct homa_ledger *ledger, uint64_
     LIST_INSERT_HEAD(&sender->messages, message, of_sender);
     LIST_INSERT_HEAD(&owner->messages, message, of_owner);
     set_clock(ledger, now);
-    hear(ledger, message->sender);
+    hear(ledger, message->sender, received);
     if (granted > received)
         claim(ledger, message, lesser(granted, length) - received);
     if (message->granted < length) {
@@ -320,7 +325,8 @@ void homa_ledger_report(struct homa_ledger *ledger, struct homa_sched_message *m
 
     assert(received <= message->length);
     set_clock(ledger, now);
-    hear(ledger, message->sender);
+    if (received > message->received)
+        hear(ledger, message->sender, received - message->received);
     if (granted > message->granted)
         claim(ledger, message, lesser(granted, message->length) - message->granted);
     if (received > message->received)

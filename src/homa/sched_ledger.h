@@ -11,9 +11,10 @@
  * first ones of the first senders, however many messages one sender has.
  *
  * Silence. A sender that owes bytes (granted or unscheduled, and not received) and has sent nothing
- * for HOMA_LEDGER_STALL_NS is stalled: it has no rank and what it owes is in no sum, until its next
- * packet, or until it owes nothing. Judged per sender, not per message: a sender that is busy with
- * another message to us is alive.
+ * new for HOMA_LEDGER_STALL_NS is stalled: it has no rank and what it owes is in no sum, until it
+ * sends again, or until it owes nothing. Crumbs are nothing: it takes HOMA_LEDGER_ALIVE_BYTES, less
+ * than a full packet, or a byte now and then would hold a place for ever. Judged per sender, not
+ * per message: a sender that is busy with another message to us is alive.
  *
  * Claims. What a sender announces without having been granted it (unscheduled bytes, `incoming`)
  * is owed as well, but how much is the sender's own word. In the sums one sender's debts are raised
@@ -29,7 +30,8 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-#define HOMA_LEDGER_STALL_NS UINT64_C(1000000)
+#define HOMA_LEDGER_STALL_NS    UINT64_C(1000000)
+#define HOMA_LEDGER_ALIVE_BYTES 1000u
 
 struct homa_sender;
 
@@ -63,7 +65,8 @@ struct homa_sender {
     struct base_address remote;      /* one of its sockets */
     uint64_t owed;                   /* bytes outstanding, stalled or not */
     uint64_t counted;                /* of these, what is in the sums unless it is stalled */
-    uint64_t silent_since;           /* its last packet, or when it began to owe bytes */
+    uint64_t silent_since;           /* when it was last alive, or began to owe bytes */
+    uint32_t new_bytes;              /* that have come since */
     uint32_t message_count;
     bool is_stalled; /* only while it owes bytes */
     bool is_ranked;  /* not stalled, and some message needs grants */

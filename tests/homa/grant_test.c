@@ -168,20 +168,22 @@ static void silence_while_we_grant_nothing_is_not_the_senders(void **state)
     options.knobs.max_overcommit = 1;
     options.knobs.window = 20000;
     options.knobs.grant_fifo_fraction = 0;
+    options.knobs.timeout_ticks = 100;
     lab = lab_open_with(3, &options, 64);
     /* The first sender's message is shorter and trickles in; the second one's has no turn. */
     push(lab, ID, 800000, 0, 40000, 40000);
     schedule(lab, 1);
     lab_push(lab, 1, 2, &other, 1);
-    for (uint32_t i = 0; i < 3000; i++) {
-        lab_tick(lab, 1, 500 * LAB_US);
-        push(lab, ID, 800000, 40000 + i, 1, 40000);
+    for (uint32_t i = 0; i < 600; i++) {
+        lab_tick(lab, 1, 900 * LAB_US);
+        push(lab, ID, 800000, 40000 + 1000 * i, 1000, 40000);
+        schedule(lab, 1);
         flush(lab, 1);
     }
     assert_int_equal(lab_counters(lab, 1)->server_rpc_discards, 0);
     assert_int_equal(lab_usage(lab, 1).rpcs, 2);
     /* When the first one stops, the second gets its turn, and its silence counts. */
-    lab_tick(lab, 1, 1200 * LAB_MS);
+    lab_tick(lab, 1, 120 * LAB_MS);
     assert_int_equal(lab_counters(lab, 1)->server_rpc_discards, 2);
     lab_close(lab);
 }
@@ -203,9 +205,10 @@ static void a_sender_whose_turn_comes_after_long_has_time_to_send(void **state)
     push(lab, ID, 800000, 0, 40000, 40000);
     schedule(lab, 1);
     lab_push(lab, 1, 2, &other, 1);
-    for (uint32_t i = 0; i < 480; i++) {
-        lab_tick(lab, 1, 500 * LAB_US);
-        push(lab, ID, 800000, 40000 + i, 1, 40000);
+    for (uint32_t i = 0; i < 240; i++) {
+        lab_tick(lab, 1, 900 * LAB_US);
+        push(lab, ID, 800000, 40000 + 1000 * i, 1000, 40000);
+        schedule(lab, 1);
         flush(lab, 1);
     }
     lab_push(lab, 1, 0, &unknown, 0);

@@ -84,7 +84,7 @@ static void claims_do_not_pin_max_incoming(void **state)
         slots[i] = homa_sched_add(fixture.sched, 0, &fixture.owner, &peer, i, LONG, LONG - 1, 0);
     }
     for (; now < 20 * MS; now += MS / 2) {
-        homa_sched_progress(fixture.sched, slots[0], now, (uint32_t)(now / MS), 0);
+        homa_sched_progress(fixture.sched, slots[0], now, (uint32_t)(now / MS + 1) * 2000, 0);
         run(&fixture, now);
     }
     assert_int_equal(homa_sched_outstanding(fixture.sched), fixture.knobs.max_incoming / 2);

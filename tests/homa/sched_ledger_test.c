@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MS          HOMA_LEDGER_STALL_NS
+#define ALIVE       HOMA_LEDGER_ALIVE_BYTES
 #define RECORDS     64u
 #define LENGTH      100000u
 #define UNSCHEDULED 10000u
@@ -301,7 +302,7 @@ static void what_we_grant_counts_in_full(void **state)
     assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT + LENGTH);
     homa_ledger_advance(&fixture.ledger, MS);
     assert_int_equal(fixture.ledger.outstanding, 0);
-    homa_ledger_report(&fixture.ledger, message, MS, 1, 0);
+    homa_ledger_report(&fixture.ledger, message, MS, ALIVE, 0);
     assert_int_equal(fixture.ledger.outstanding, CLAIM_LIMIT + LENGTH);
     finish(&fixture);
 }
@@ -347,17 +348,41 @@ static void a_stalled_sender_has_no_rank_and_counts_nowhere_until_it_sends(void 
     finish(&fixture);
 }
 
-static void any_packet_of_a_sender_keeps_all_its_messages(void **state)
+/* A byte now and then, with old messages and new ones. */
+static void crumbs_keep_no_sender_from_being_stalled(void **state)
 {
     (void)state;
     struct fixture fixture;
 
     begin(&fixture);
+    struct homa_sched_message *message = enter(&fixture, 0, 1, LENGTH, 0);
+
+    for (uint32_t i = 1; i <= 20; i++) {
+        homa_ledger_report(&fixture.ledger, message, i * MS / 4, i, LENGTH / 2 + i);
+        enter(&fixture, i * MS / 4, 1, LENGTH, 1);
+        homa_ledger_advance(&fixture.ledger, i * MS / 4);
+        assert_int_equal(fixture.ledger.outstanding == 0, i >= 4);
+        assert_true(homa_ledger_is_sound(&fixture.ledger));
+    }
+    assert_null(homa_ledger_first(&fixture.ledger));
+    homa_ledger_report(&fixture.ledger, message, 6 * MS, ALIVE, 0);
+    assert_ptr_equal(homa_ledger_first(&fixture.ledger), message);
+    finish(&fixture);
+}
+
+static void any_full_packet_of_a_sender_keeps_all_its_messages(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    uint32_t received = 0;
+
+    begin(&fixture);
     struct homa_sched_message *quiet = enter(&fixture, 0, 1, 50000, 0);
     struct homa_sched_message *busy = enter(&fixture, 0, 1, LENGTH, 0);
 
-    for (uint64_t now = 0; now < 5 * MS; now += MS / 2) {
-        homa_ledger_report(&fixture.ledger, busy, now, 0, 0);
+    for (uint64_t now = 0; now < 4 * MS; now += MS / 2) {
+        received += ALIVE;
+        homa_ledger_report(&fixture.ledger, busy, now, received, 0);
         homa_ledger_advance(&fixture.ledger, now);
         assert_ptr_equal(homa_ledger_first(&fixture.ledger), quiet);
     }
@@ -374,9 +399,9 @@ static void a_new_message_wakes_a_stalled_sender(void **state)
 
     homa_ledger_advance(&fixture.ledger, MS);
     assert_null(homa_ledger_first(&fixture.ledger));
-    assert_non_null(enter(&fixture, 2 * MS, 1, LENGTH, 0));
+    assert_non_null(enter(&fixture, 2 * MS, 1, LENGTH, ALIVE));
     assert_ptr_equal(homa_ledger_first(&fixture.ledger), old);
-    assert_int_equal(fixture.ledger.outstanding, 2 * UNSCHEDULED);
+    assert_int_equal(fixture.ledger.outstanding, 2 * UNSCHEDULED - ALIVE);
     finish(&fixture);
 }
 
@@ -439,7 +464,7 @@ static void the_oldest_is_the_first_that_came_and_is_not_stalled(void **state)
     assert_ptr_equal(homa_ledger_oldest(&fixture.ledger), first);
     homa_ledger_advance(&fixture.ledger, MS);
     assert_ptr_equal(homa_ledger_oldest(&fixture.ledger), second);
-    homa_ledger_report(&fixture.ledger, first, MS, 0, 0);
+    homa_ledger_report(&fixture.ledger, first, MS, ALIVE, 0);
     assert_ptr_equal(homa_ledger_oldest(&fixture.ledger), first);
     finish(&fixture);
 }
@@ -525,7 +550,8 @@ int main(void)
         cmocka_unit_test(what_we_grant_counts_in_full),
         cmocka_unit_test(a_sender_that_owes_nothing_is_never_stalled),
         cmocka_unit_test(a_stalled_sender_has_no_rank_and_counts_nowhere_until_it_sends),
-        cmocka_unit_test(any_packet_of_a_sender_keeps_all_its_messages),
+        cmocka_unit_test(crumbs_keep_no_sender_from_being_stalled),
+        cmocka_unit_test(any_full_packet_of_a_sender_keeps_all_its_messages),
         cmocka_unit_test(a_new_message_wakes_a_stalled_sender),
         cmocka_unit_test(a_stalled_sender_whose_debts_are_struck_is_ranked_again),
         cmocka_unit_test(a_grant_does_not_restart_the_silence_of_a_sender_that_owes),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MS          UINT64_C(1000000)
+#define ALIVE       1000u
 #define UNSCHEDULED 10000u
 #define GRANTS      64u
 #define OWNERS      3u
@@ -36,6 +37,7 @@ struct model {
     uint64_t limit; /* of each owner */
     struct model_message messages[MESSAGES];
     uint64_t silent_since[SENDERS];
+    uint32_t new_bytes[SENDERS]; /* since then */
     bool is_stalled[SENDERS];
     bool is_dead[SENDERS]; /* sends nothing */
     uint64_t next_id;
@@ -144,9 +146,18 @@ static struct model_message *find_message(struct model *model, uint64_t id)
     return NULL;
 }
 
-static void model_hear(struct model *model, uint32_t sender)
+static void model_begin_silence(struct model *model, uint32_t sender)
 {
     model->silent_since[sender] = model->now;
+    model->new_bytes[sender] = 0;
+}
+
+static void model_hear(struct model *model, uint32_t sender, uint32_t new_bytes)
+{
+    model->new_bytes[sender] += new_bytes;
+    if (model->new_bytes[sender] < ALIVE)
+        return;
+    model_begin_silence(model, sender);
     model->is_stalled[sender] = false;
 }
 
@@ -194,7 +205,7 @@ static void model_grant(struct model *model, const struct homa_grant *grant)
     assert_true(grant->offset <= message->length);
     check_rank(model, message, grant);
     if (owed_by(model, message->sender) == 0)
-        model->silent_since[message->sender] = model->now;
+        model_begin_silence(model, message->sender);
     message->granted = grant->offset;
     if (model->knobs.window != 0)
         assert_true(message->granted - message->received <= model->knobs.window);
@@ -240,7 +251,9 @@ static void model_add(struct model *model, struct base_random *random,
     uint32_t owed = message->granted - message->received;
 
     message->uncounted = owed > room ? owed - (uint32_t)room : 0;
-    model_hear(model, message->sender);
+    model_hear(model, message->sender, message->received);
+    if (owed > 0 && owed_by(model, message->sender) == 0)
+        model_begin_silence(model, message->sender);
     message->slot = homa_sched_add(model->sched, model->now, &model->owners[message->owner], &peer,
                                    message->id, message->length, UNSCHEDULED, message->received);
     assert_int_not_equal(message->slot, HOMA_SCHED_NONE);
@@ -265,7 +278,9 @@ static void model_deliver(struct model *model, struct model_message *message, ui
 
     message->received += bytes;
     message->uncounted -= bytes < message->uncounted ? bytes : message->uncounted;
-    model_hear(model, message->sender);
+    model_hear(model, message->sender, bytes);
+    if (owed_by(model, message->sender) == 0)
+        model->is_stalled[message->sender] = false;
     homa_sched_progress(model->sched, message->slot, model->now, message->received, 0);
     if (message->received == message->length)
         model_remove(model, message);

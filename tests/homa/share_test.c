@@ -450,7 +450,7 @@ static void a_host_with_most_peer_records_loses_one(void **state)
 
 static void one_host_has_half_of_the_gap_records_at_most(void **state)
 {
-    struct lab *lab = open_small(32);
+    struct lab *lab = open_few(64, 8);
     uint32_t all = lab_engine(lab, SERVER)->gaps.capacity;
     uint32_t messages = all / HOMA_GAPS_PER_MESSAGE + 1;
 

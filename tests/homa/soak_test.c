@@ -227,6 +227,13 @@ static bool is_finished(const struct soak *soak)
     return true;
 }
 
+/* Now and then a packet comes when nobody waits for it any more. */
+static enum lab_fate delay_some(struct lab *lab, const struct lab_packet *packet)
+{
+    (void)packet;
+    return base_random_chance(&lab->random, 0.001) ? LAB_DELAY : LAB_DELIVER;
+}
+
 static struct lab *open_random_lab(struct soak *soak, uint64_t seed)
 {
     static const uint32_t packet_bytes[] = {300, 1456, 1456, 9000, 60000};
@@ -249,6 +256,8 @@ static struct lab *open_random_lab(struct soak *soak, uint64_t seed)
     lab->drop = (double)below(soak, 4) * 0.02;
     lab->duplicate = (double)below(soak, 3) * 0.02;
     lab->jitter = below(soak, 3) * 40 * LAB_US;
+    lab->delay = 30 * LAB_MS;
+    lab->filter = below(soak, 2) == 0 ? delay_some : NULL;
     for (unsigned i = 0; i < hosts; i++)
         if (below(soak, 4) == 0)
             lab->hosts[i].wire_takes = 1 + (uint32_t)below(soak, 8);
@@ -345,7 +354,8 @@ static void whatever_the_network_does_each_rpc_runs_once_and_carries_its_bytes(v
     assert_true(seen.resent_packets_used > 0 && seen.resent_discards > 0);
     assert_true(seen.gaps_created > 0 && seen.tombstone_hits > 0 && seen.packet_discards > 0);
     assert_true(seen.buffer_alloc_failures > 0 && seen.dropped_data_no_bufs > 0);
-    assert_true(seen.unknown_rpcs > 0 && seen.time_lost_ns > 0 && seen.bpage_reuses > 0);
+    assert_true(seen.preemptions > 0 && seen.unknown_rpcs > 0 && seen.time_lost_ns > 0 &&
+                seen.bpage_reuses > 0);
 }
 
 int main(void)
