@@ -10,6 +10,7 @@ JOBS ?= $(shell nproc)
 TEST_JOBS ?= 2
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+MINUTES ?= 10
 CTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -17,7 +18,7 @@ BENCH_ARGS ?=
 # kernels randomize further than gcc 12 and clang 14 know.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all demo test bench clang install format lint asan tsan fuzz mutate clean help
+.PHONY: all demo test soak bench clang install format lint asan tsan fuzz mutate clean help
 
 all: ## build the library and the command into build/
 	cmake --preset release
@@ -31,6 +32,11 @@ demo: ## two processes exchange thousands of RPCs carrying real files
 
 test: all ## build, then run every test
 	ctest --preset release -j$(TEST_JOBS) $(CTEST_ARGS)
+
+soak: ## seeded disasters in simulated networks, for MINUTES (10), on all CPUs
+	cmake --preset release
+	cmake --build --preset release -j$(JOBS) --target missive_command
+	build/missive sim --minutes $(MINUTES)
 
 bench: ## Missive beside UDP and TCP, as ratios; BENCH_ARGS='--only bulk' chooses
 	cmake --preset release

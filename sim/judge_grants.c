@@ -49,13 +49,14 @@ struct engine_walk {
     const struct sim_socket *socket;
 };
 
-/* A message that the scheduler may be told of for the first time in this run. */
+/* A message that the scheduler may be told of in this run, for the first time, or that its sender
+ * claims more than it was granted. */
 static bool remember_new(void *context, const struct homa_rpc_view *view)
 {
     struct engine_walk *walk = context;
     struct homa_sched_view seen = {.id = view->id, .peer = view->peer};
 
-    if (view->rx_length <= 0 || view->rx_granted >= (uint32_t)view->rx_length)
+    if (view->rx_length <= 0)
         return true;
     seen.length = (uint32_t)view->rx_length;
     seen.granted = view->rx_granted;
