@@ -179,7 +179,7 @@ void homa_output_asked_again(struct homa_engine *engine, struct homa_rpc *rpc, u
         out->again_since = engine->clock;
         out->again_bytes = 0;
     }
-    if (out->again_bytes >= 2 * (uint64_t)out->sent + AGAIN_PACKETS * out->packet_payload)
+    if (out->again_bytes >= 2 * (uint64_t)out->sent + (uint64_t)AGAIN_PACKETS * out->packet_payload)
         engine->counters.resends_ignored++;
     else
         homa_output_again(engine, rpc, start, end, level);
