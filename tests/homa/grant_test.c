@@ -141,6 +141,34 @@ static void a_message_that_is_given_up_gives_its_place_back(void **state)
     lab_close(lab);
 }
 
+/* Its timer fires in homa_engine_advance(), but it is judged only when the scheduler has been
+ * asked. */
+static void a_message_that_times_out_while_it_is_reported_gives_its_place_back(void **state)
+{
+    struct lab *lab = lab_open(2);
+    struct homa_engine *engine = lab_engine(lab, 1);
+    struct homa_engine_usage usage;
+
+    (void)state;
+    push(lab, ID, 100000, 0, 1000, 40000);
+    schedule(lab, 1);
+    for (unsigned turn = 0; turn < 10000; turn++) {
+        homa_engine_usage(engine, &usage);
+        if (usage.rpcs == 0)
+            break;
+        flush(lab, 1);
+        lab->now += LAB_MS;
+        homa_engine_advance(engine, lab->now);
+        if (homa_engine_wants_schedule(engine))
+            schedule(lab, 1);
+    }
+    assert_int_equal(usage.rpcs, 0);
+    assert_false(homa_engine_wants_schedule(engine));
+    assert_int_equal(homa_sched_outstanding(lab->hosts[1].sched), 0);
+    assert_false(homa_sched_wants_grants(lab->hosts[1].sched));
+    lab_close(lab);
+}
+
 static void a_lost_grant_is_repaired_by_a_resend(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -509,6 +537,7 @@ int main(void)
         cmocka_unit_test(a_sender_that_never_grants_needs_no_grants),
         cmocka_unit_test(a_complete_message_gives_its_place_back),
         cmocka_unit_test(a_message_that_is_given_up_gives_its_place_back),
+        cmocka_unit_test(a_message_that_times_out_while_it_is_reported_gives_its_place_back),
         cmocka_unit_test(a_lost_grant_is_repaired_by_a_resend),
         cmocka_unit_test(silence_while_we_grant_nothing_is_not_the_senders),
         cmocka_unit_test(a_sender_whose_turn_comes_after_long_has_time_to_send),
