@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 expect 2 "Usage: missive [OPTION...] COMMAND" "$missive"
 expect 2 "there is no command 'ftech'" "$missive" ftech
-for command in serve fetch ping; do
+for command in serve fetch ping sim; do
     [[ $output == *"  $command "* ]] || fail "$command is not among the commands told: $output"
 done
 expect 2 "Try" "$missive" --no-such-option
@@ -17,6 +17,7 @@ expect 0 "Commands:" "$missive" --help
 expect 0 "Usage: missive serve [OPTION...] DIR" "$missive" serve --help
 expect 0 "Usage: missive fetch [OPTION...] HOST:PORT DEST" "$missive" fetch --help
 expect 0 "Usage: missive ping [OPTION...] HOST:PORT" "$missive" ping --help
+expect 0 "Usage: missive sim [OPTION...]" "$missive" sim --help
 
 expect 2 "which directory?" "$missive" serve
 expect 2 "one directory at a time" "$missive" serve a b
