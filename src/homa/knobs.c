@@ -43,6 +43,9 @@ static const struct homa_knob_info knob_table[] = {
           "For each priority level from 0 to 7, the longest message whose unscheduled bytes are "
           "to be sent at it; 0 leaves the level to granted bytes."),
      .is_cutoffs = true},
+    {KNOB(grant_bytes, "bytes", 1, LENGTH_MAX,
+          "So many bytes, or a quarter of the window if that is less, are always worth a GRANT "
+          "packet; fewer wait for more.")},
     {KNOB(grant_fifo_fraction, "thousandths", 0, 1000,
           "The share of granted bytes that goes to the oldest incoming message, so that long ones "
           "do not starve.")},
@@ -51,6 +54,9 @@ static const struct homa_knob_info knob_table[] = {
     {KNOB(pacer_fifo_fraction, "thousandths", 0, 1000,
           "The share of paced output that goes to the oldest outgoing message, so that long ones "
           "do not starve.")},
+    {KNOB(age_bytes_per_usec, "bytes/us", 0, 10000,
+          "For each microsecond that an outgoing message waits it counts as so many bytes shorter, "
+          "in the order of sending and in the level of its unscheduled bytes.")},
     {KNOB(link_mbps, "Mbit/s", 0, 10000000,
           "The speed of the link, to which output is paced; 0 means that it is measured.")},
     {KNOB(max_nic_est_backlog_usecs, "us", 0, 1000000,
@@ -99,9 +105,11 @@ void homa_knobs_default(struct homa_knobs *knobs)
         .num_priorities = 8,
         .priority_map = {0, 1, 2, 3, 4, 5, 6, 7},
         .unsched_cutoffs = {[4] = HOMA_CUTOFF_ALL, [5] = 15000, [6] = 2800, [7] = 200},
+        .grant_bytes = 10000,
         .grant_fifo_fraction = 50,
         .fifo_grant_increment = 50000,
         .pacer_fifo_fraction = 50,
+        .age_bytes_per_usec = 0,
         .link_mbps = 0,
         .max_nic_est_backlog_usecs = 5,
         .defer_min_bytes = 1000,

@@ -29,9 +29,11 @@ struct homa_knobs {
     /* [level]: the longest message whose unscheduled bytes use it; 0 = none does. The spec's "all"
      * is HOMA_CUTOFF_ALL. */
     uint32_t unsched_cutoffs[HOMA_PRIORITIES];
+    uint32_t grant_bytes;          /* bytes that are always worth a GRANT packet */
     uint32_t grant_fifo_fraction;  /* thousandths of grants that go to the oldest message */
     uint32_t fifo_grant_increment; /* bytes given to the oldest message at a time */
     uint32_t pacer_fifo_fraction;  /* thousandths of paced packets that go to the oldest message */
+    uint32_t age_bytes_per_usec;   /* what waiting is worth to an outgoing message */
     uint32_t link_mbps;            /* Mbit/s; 0 = measured at the edge */
     uint32_t max_nic_est_backlog_usecs; /* µs of output queued below us */
     uint32_t defer_min_bytes;           /* messages shorter than this bypass the pacer */

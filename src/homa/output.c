@@ -41,13 +41,28 @@ static uint32_t next_end(const struct homa_outgoing *out)
     return end <= out->payload->ready ? end : 0;
 }
 
-/* Short messages first, then by bytes left, then by age. */
-static uint64_t send_key(const struct homa_rpc *rpc)
+/* What so much waiting is worth, in bytes. */
+static uint64_t age_credit(const struct homa_engine *engine, uint64_t waited_ns)
+{
+    uint64_t rate = engine->knobs.age_bytes_per_usec;
+
+    return waited_ns / HOMA_US * rate + waited_ns % HOMA_US * rate / HOMA_US;
+}
+
+/*
+ * Short messages first, then by bytes left, then by age. With aging, a message's birth counts in
+ * bytes: of two, the one that is older by a microsecond may have age_bytes_per_usec more left. That
+ * order does not change while both wait, so the key stays what it was. (A clock's
+ * time at the greatest rate stays below 2^63 for 29 years.)
+ */
+static uint64_t send_key(const struct homa_engine *engine, const struct homa_rpc *rpc)
 {
     uint64_t is_paced = rpc->out.is_paced ? 1 : 0;
+    uint64_t left = rpc->out.length - rpc->out.sent;
 
-    return is_paced << 63 | (uint64_t)(rpc->out.length - rpc->out.sent) << 32 |
-           (rpc->birth & UINT32_MAX);
+    if (engine->knobs.age_bytes_per_usec == 0)
+        return is_paced << 63 | left << 32 | (rpc->birth & UINT32_MAX);
+    return is_paced << 63 | (left + age_credit(engine, rpc->out.born_at));
 }
 
 void homa_output_review(struct homa_engine *engine, struct homa_rpc *rpc)
@@ -61,7 +76,7 @@ void homa_output_review(struct homa_engine *engine, struct homa_rpc *rpc)
         homa_heap_remove(oldest, rpc);
         return;
     }
-    homa_heap_set(senders, rpc, send_key(rpc));
+    homa_heap_set(senders, rpc, send_key(engine, rpc));
     if (rpc->out.is_paced && !homa_heap_has(oldest, rpc))
         homa_heap_set(oldest, rpc, rpc->birth);
 }
@@ -79,6 +94,7 @@ void homa_output_begin(struct homa_engine *engine, struct homa_rpc *rpc,
     out->unscheduled = homa_min_u32(payload->length, engine->knobs.unsched_bytes);
     out->granted = peer->never_grants ? out->length : out->unscheduled;
     out->packet_payload = peer->packet_bytes - HOMA_DATA_HEADER_LENGTH;
+    out->born_at = engine->clock;
     out->sent_at = engine->clock;
     out->is_paced = out->length >= engine->knobs.defer_min_bytes;
     engine->queued_bytes += payload->length;
@@ -187,15 +203,14 @@ void homa_output_asked_again(struct homa_engine *engine, struct homa_rpc *rpc, u
 
 /* ---- DATA packets ---- */
 
-static unsigned level_of(const struct homa_engine *engine, const struct homa_rpc *rpc,
-                         uint32_t start, bool is_again)
+static unsigned level_of(const struct homa_rpc *rpc, uint32_t start, bool is_again)
 {
     const struct homa_outgoing *out = &rpc->out;
 
     if (is_again)
         return out->again_priority;
     if (start < out->unscheduled)
-        return homa_peer_unscheduled_level(engine, rpc->peer, out->length);
+        return out->unscheduled_level;
     return out->priority;
 }
 
@@ -227,7 +242,7 @@ static void make_data(struct homa_engine *engine, struct homa_rpc *rpc, struct b
     packet->payload = out->payload->bytes + note->start;
     packet->payload_length = note->end - note->start;
     packet->priority =
-        homa_wire_priority(&engine->knobs, level_of(engine, rpc, note->start, note->is_again));
+        homa_wire_priority(&engine->knobs, level_of(rpc, note->start, note->is_again));
     homa_packet_encode(&header, engine->format, packet);
     engine->counters.packets_sent[0]++;
     engine->counters.sent_bytes += packet->payload_length;
@@ -259,6 +274,20 @@ static void make_again(struct homa_engine *engine, struct homa_rpc *rpc, struct 
         enter_again(engine, rpc);
 }
 
+/*
+ * The level of the unscheduled bytes: by length, less what waiting is worth. Decided once for a
+ * message, when its first packet goes out: at different levels its packets would overtake each
+ * other, and what is late would be taken for lost.
+ */
+static void choose_level(const struct homa_engine *engine, struct homa_rpc *rpc)
+{
+    struct homa_outgoing *out = &rpc->out;
+    uint64_t credit = age_credit(engine, engine->clock - out->born_at);
+    uint32_t length = credit < out->length ? out->length - (uint32_t)credit : 1;
+
+    out->unscheduled_level = homa_peer_unscheduled_level(engine, rpc->peer, length);
+}
+
 static void make_new(struct homa_engine *engine, struct homa_rpc *rpc, struct base_packet *packet,
                      struct homa_note *note)
 {
@@ -266,6 +295,8 @@ static void make_new(struct homa_engine *engine, struct homa_rpc *rpc, struct ba
 
     *note = (struct homa_note){.start = out->sent, .end = next_end(out)};
     assert(note->start < note->end && note->end <= out->granted);
+    if (out->sent == 0)
+        choose_level(engine, rpc);
     make_data(engine, rpc, packet, note);
     engine->has_sent_again = false;
     out->sent = note->end;

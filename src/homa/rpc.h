@@ -67,6 +67,7 @@ enum homa_tell {
 struct homa_outgoing {
     struct mem_payload *payload;             /* NULL: nothing to send, not yet or not any more */
     uint64_t sent_at;                        /* engine time of the last new bytes */
+    uint64_t born_at;                        /* engine time at which the message was given */
     uint32_t length;                         /* bytes; stays when the payload is gone */
     uint32_t sent;                           /* every byte below has gone out at least once */
     uint32_t granted;                        /* bytes that may be sent, <= length */
@@ -76,10 +77,11 @@ struct homa_outgoing {
     uint64_t again_since;                    /* engine time at which again_bytes was 0 */
     uint32_t again_bytes;                    /* sent again since */
     uint8_t again_count;
-    uint8_t again_priority; /* level the receiver asked for */
-    uint8_t priority;       /* level of scheduled bytes, from the last GRANT */
-    bool was_repeated;      /* something was retransmitted: no measuring */
-    bool is_paced;          /* long enough for the pacer to hold it back */
+    uint8_t again_priority;    /* level the receiver asked for */
+    uint8_t priority;          /* level of scheduled bytes, from the last GRANT */
+    uint8_t unscheduled_level; /* of all unscheduled bytes, since the first went out */
+    bool was_repeated;         /* something was retransmitted: no measuring */
+    bool is_paced;             /* long enough for the pacer to hold it back */
 };
 
 /* The message that comes in. */

@@ -4,7 +4,7 @@
  * nothing after homa_sched_open(). Who wants grants and who owes bytes is kept in sched_ledger.c.
  *
  * When a grant is worth its packet. One per packet received would double the packets. A grant is
- * issued when it moves a message's limit by a quarter of the window, or 10,000 bytes if that is
+ * issued when it moves a message's limit by a quarter of the window, or grant_bytes if that is
  * less; or reaches the message's end; or the message has nothing outstanding, however little there
  * is to give. The last rule is what makes a deadlock impossible: of those who wait for nothing but
  * a grant the first one gets it as long as there is any room, unless the room is kept for a message
@@ -24,7 +24,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define WORTH_BYTES 10000u /* a grant of that many bytes is always worth a packet */
 #define THOUSANDTHS 1000u
 
 struct homa_sched {
@@ -38,6 +37,7 @@ struct homa_sched {
     uint32_t max_incoming;
     uint32_t max_overcommit;
     uint32_t levels; /* priority levels for scheduled bytes: 0 .. levels - 1 */
+    uint32_t grant_bytes;
     uint32_t fifo_fraction;
     uint32_t fifo_increment;
 };
@@ -109,6 +109,7 @@ void homa_sched_set_knobs(struct homa_sched *sched, const struct homa_knobs *kno
     sched->max_incoming = knobs->max_incoming;
     sched->max_overcommit = knobs->max_overcommit;
     sched->levels = scheduled_levels(knobs);
+    sched->grant_bytes = knobs->grant_bytes;
     sched->fifo_fraction = knobs->grant_fifo_fraction;
     sched->fifo_increment = knobs->fifo_grant_increment;
     sched->ledger.claim_limit = one_sender_s_most(sched);
@@ -219,9 +220,10 @@ static uint8_t level_of_rank(const struct homa_sched *sched, uint32_t rank)
     return (uint8_t)rest(at_most(sched->levels, active_count(sched)), rank + 1);
 }
 
-static uint32_t worth(uint32_t window)
+/* What is worth a GRANT packet to a message that has bytes outstanding. */
+static uint32_t worth(uint32_t grant_bytes, uint32_t window)
 {
-    return at_most(WORTH_BYTES, window / 4);
+    return at_most(grant_bytes, window / 4);
 }
 
 uint32_t homa_sched_grant_worth(const struct homa_knobs *knobs)
@@ -230,15 +232,17 @@ uint32_t homa_sched_grant_worth(const struct homa_knobs *knobs)
 
     if (window == 0)
         window = knobs->max_incoming / (knobs->max_overcommit + 1);
-    return window < 4 ? 1 : worth(window);
+    return window < 4 ? 1 : worth(knobs->grant_bytes, window);
 }
 
 /* See the head of this file. */
-static bool is_worth_a_grant(const struct homa_sched_message *message, uint32_t bytes,
+static bool is_worth_a_grant(const struct homa_sched *sched,
+                             const struct homa_sched_message *message, uint32_t bytes,
                              uint32_t window)
 {
-    return bytes > 0 && (bytes >= worth(window) || homa_ledger_outstanding(message) == 0 ||
-                         bytes == message->length - message->granted);
+    return bytes > 0 &&
+           (bytes >= worth(sched->grant_bytes, window) || homa_ledger_outstanding(message) == 0 ||
+            bytes == message->length - message->granted);
 }
 
 static void give(struct homa_sched *sched, struct homa_sched_message *message, uint32_t bytes,
@@ -283,7 +287,7 @@ static uint32_t grant_oldest(struct homa_sched *sched, struct grant_list *list)
     uint32_t bytes = at_most(wanted, room_for(sched, message->owner));
 
     sched->is_short |= bytes < wanted;
-    if (bytes != sched->fifo_due && !is_worth_a_grant(message, bytes, window))
+    if (bytes != sched->fifo_due && !is_worth_a_grant(sched, message, bytes, window))
         return bytes;
     sched->fifo_due -= bytes;
     give(sched, message, bytes, (uint8_t)(sched->levels - 1), list);
@@ -315,7 +319,7 @@ static bool grant_active(struct homa_sched *sched, uint64_t reserved, struct gra
         bool holds_place = room > 0 || homa_ledger_outstanding(message) > 0;
 
         sched->is_short |= bytes < wanted;
-        if (is_worth_a_grant(message, bytes, window)) {
+        if (is_worth_a_grant(sched, message, bytes, window)) {
             give(sched, message, bytes, level_of_rank(sched, taken), list);
             if (!message->needs_grants)
                 return true;

@@ -208,9 +208,11 @@ static void the_defaults_are_those_of_the_specification(void **state)
     assert_int_equal(knobs.num_priorities, 8);
     assert_memory_equal(knobs.priority_map, identity, sizeof(identity));
     assert_memory_equal(knobs.unsched_cutoffs, cutoffs, sizeof(cutoffs));
+    assert_int_equal(knobs.grant_bytes, 10000);
     assert_int_equal(knobs.grant_fifo_fraction, 50);
     assert_int_equal(knobs.fifo_grant_increment, 50000);
     assert_int_equal(knobs.pacer_fifo_fraction, 50);
+    assert_int_equal(knobs.age_bytes_per_usec, 0);
     assert_int_equal(knobs.link_mbps, 0);
     assert_int_equal(knobs.max_nic_est_backlog_usecs, 5);
     assert_int_equal(knobs.defer_min_bytes, 1000);
@@ -329,9 +331,11 @@ static void every_knob_has_its_range(void **state)
         {"num_priorities", 1, 8},
         {"priority_map", 0, 7},
         {"unsched_cutoffs", 0, INT32_MAX},
+        {"grant_bytes", 1, INT32_MAX},
         {"grant_fifo_fraction", 0, 1000},
         {"fifo_grant_increment", 1, INT32_MAX},
         {"pacer_fifo_fraction", 0, 1000},
+        {"age_bytes_per_usec", 0, 10000},
         {"link_mbps", 0, 10000000},
         {"max_nic_est_backlog_usecs", 0, 1000000},
         {"defer_min_bytes", 0, INT32_MAX},

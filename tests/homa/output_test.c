@@ -182,6 +182,66 @@ static void equals_go_in_order_of_age(void **state)
     lab_close(lab);
 }
 
+static struct lab *open_aging(uint32_t bytes_per_usec)
+{
+    struct homa_engine_options options = lab_options();
+
+    options.knobs.age_bytes_per_usec = bytes_per_usec;
+    options.knobs.pacer_fifo_fraction = 0;
+    return lab_open_with(2, &options, 64);
+}
+
+static void waiting_counts_as_bytes_already_sent(void **state)
+{
+    struct lab *lab = open_aging(100);
+    struct lab_packet packets[4];
+    uint64_t older = lab_request(lab, 0, 1, 12000, 1);
+
+    (void)state;
+    lab->now += 19 * LAB_US; /* worth 1,900 bytes */
+    uint64_t much_shorter = lab_request(lab, 0, 1, 10000, 2);
+    uint64_t little_shorter = lab_request(lab, 0, 1, 10200, 3);
+
+    assert_int_equal(lab_pull(lab, 0, packets, 1), 1);
+    assert_int_equal(packets[0].decoded.id, much_shorter);
+    homa_engine_abort(lab_engine(lab, 0), lab->now, much_shorter, 0);
+    assert_int_equal(lab_pull(lab, 0, packets, 1), 1);
+    assert_int_equal(packets[0].decoded.id, older); /* 10,100 to 10,200 */
+    homa_engine_abort(lab_engine(lab, 0), lab->now, older, 0);
+    assert_int_equal(lab_pull(lab, 0, packets, 1), 1);
+    assert_int_equal(packets[0].decoded.id, little_shorter);
+    lab_close(lab);
+}
+
+static void waiting_raises_the_level_of_all_unscheduled_bytes(void **state)
+{
+    struct lab *lab = open_aging(100);
+    struct lab_packet packets[2];
+
+    (void)state;
+    lab_request(lab, 0, 1, 16000, 1); /* level 4, and 5 from 15,000 down */
+    lab->now += 10 * LAB_US;
+    assert_int_equal(lab_pull(lab, 0, packets, 1), 1);
+    assert_int_equal(packets[0].priority, 5);
+    lab->now += 140 * LAB_US; /* by now it would be level 6 */
+    assert_int_equal(lab_pull(lab, 0, packets, 1), 1);
+    assert_int_equal(packets[0].priority, 5);
+    lab_close(lab);
+}
+
+static void a_wait_longer_than_the_message_leaves_the_highest_level(void **state)
+{
+    struct lab *lab = open_aging(100);
+    struct lab_packet packet;
+
+    (void)state;
+    lab_request(lab, 0, 1, 16000, 1);
+    lab->now += 161 * LAB_US;
+    assert_int_equal(lab_pull(lab, 0, &packet, 1), 1);
+    assert_int_equal(packet.priority, 7);
+    lab_close(lab);
+}
+
 static size_t share_of_oldest(uint32_t thousandths)
 {
     struct homa_engine_options options = lab_options();
@@ -599,6 +659,9 @@ int main(void)
         cmocka_unit_test(the_shortest_remaining_message_goes_first),
         cmocka_unit_test(what_is_left_counts_not_the_length),
         cmocka_unit_test(equals_go_in_order_of_age),
+        cmocka_unit_test(waiting_counts_as_bytes_already_sent),
+        cmocka_unit_test(waiting_raises_the_level_of_all_unscheduled_bytes),
+        cmocka_unit_test(a_wait_longer_than_the_message_leaves_the_highest_level),
         cmocka_unit_test(the_oldest_message_gets_its_share),
         cmocka_unit_test(control_goes_before_retransmissions_before_new_data),
         cmocka_unit_test(the_length_decides_the_level_of_unscheduled_bytes),

@@ -32,6 +32,7 @@ static inline struct homa_knobs plain_knobs(void)
         .max_overcommit = 8,
         .num_priorities = 8,
         .unsched_cutoffs = {[4] = UINT32_MAX, [5] = 15000, [6] = 2800, [7] = 200},
+        .grant_bytes = 10000,
         .fifo_grant_increment = 50000, /* grant_fifo_fraction 0: none */
     };
 }

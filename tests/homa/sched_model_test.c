@@ -323,6 +323,7 @@ static void model_begin(struct model *model, struct base_random *random)
         .max_overcommit = 1 + (uint32_t)base_random_below(random, 9),
         .num_priorities = 8,
         .unsched_cutoffs = {[LEVELS] = UINT32_MAX, [5] = 15000, [6] = 2800, [7] = 200},
+        .grant_bytes = base_random_chance(random, 0.5) ? 1000 : 10000,
         .grant_fifo_fraction = base_random_chance(random, 0.5) ? 0 : 50,
         .fifo_grant_increment = 50000,
     };

@@ -305,6 +305,9 @@ static void the_sender_s_own_limit_counts_when_it_is_higher(void **state)
     homa_sched_progress(fixture.sched, slot, 0, UNSCHEDULED, UNSCHEDULED + 45000);
     assert_int_equal(homa_sched_outstanding(fixture.sched), 45000);
     assert_int_equal(run(&fixture, 0), 0); /* 5,000 more are not worth it */
+    fixture.knobs.grant_bytes = 5000;
+    homa_sched_set_knobs(fixture.sched, &fixture.knobs);
+    assert_int_equal(run(&fixture, 0), 1); /* unless somebody says that they are */
     finish(&fixture);
 }
 
