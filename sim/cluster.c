@@ -270,6 +270,8 @@ static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
     uint32_t length = deal_length(cluster);
     struct mem_payload *payload = sim_payload_new(host, NULL, length);
     struct sender *sender = &cluster->senders[from];
+    bool counts =
+        cluster->born >= options->warmup && cluster->born < options->warmup + options->messages;
     struct message *message;
     uint64_t id = 0;
 
@@ -278,7 +280,7 @@ static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
     if (homa_engine_request(socket->engine, sim_engine_now(cluster->world), &address, payload, 0, 0,
                             false, &id) != 0) {
         sim_payload_free(host, payload);
-        cluster->result->refused++;
+        cluster->result->refused += counts;
         return;
     }
     message = add_message(sender, id);
@@ -286,8 +288,7 @@ static void send_message(struct cluster *cluster, uint32_t from, uint32_t to)
         .born_at = sim_world_now(cluster->world),
         .length = length,
         .to = (uint16_t)to,
-        .counts =
-            cluster->born >= options->warmup && cluster->born < options->warmup + options->messages,
+        .counts = counts,
     };
     cluster->born++;
     cluster->open += message->counts;

@@ -51,13 +51,13 @@ struct sim_cluster_result {
     sim_time total_time;    /* virtual, whole run */
     struct sim_port_totals ports[SIM_PORT_KINDS];
     struct homa_counters counters; /* sums over all hosts, whole run */
-    uint64_t refused;              /* messages that the sender's engine had no room for */
-    uint64_t failed;               /* counted messages that ended with an error */
-    uint64_t samples;              /* downlinks looked at, ever so often */
-    uint64_t wasted_samples;       /* of these, idle while an incoming message wanted grants */
-    uint64_t lost;                 /* packets lost at random */
-    uint64_t cpu_ns;               /* spent by the processes of the runs; filled in by them */
-    uint64_t memory_bytes;         /* most that one of them used; likewise */
+    uint64_t refused; /* messages, beyond those counted, that the sender's engine had no room for */
+    uint64_t failed;  /* counted messages that ended with an error */
+    uint64_t samples; /* downlinks looked at, ever so often */
+    uint64_t wasted_samples; /* of these, idle while an incoming message wanted grants */
+    uint64_t lost;           /* packets lost at random */
+    uint64_t cpu_ns;         /* spent by the processes of the runs; filled in by them */
+    uint64_t memory_bytes;   /* most that one of them used; likewise */
     uint32_t runs;
 };
 
