@@ -540,13 +540,16 @@ void sim_program_end(struct sim_disaster *disaster, uint32_t host, uint32_t sock
 {
     struct sim_program *program = &disaster->programs[host][socket];
 
-    while (!LIST_EMPTY(&program->calls)) {
-        struct sim_open_call *open = LIST_FIRST(&program->calls);
+    struct sim_open_call *open = LIST_FIRST(&program->calls);
+
+    while (open != NULL) {
+        struct sim_open_call *next = LIST_NEXT(open, link);
 
         disaster->outcome->counts.lost += open->call->ending == SIM_OPEN;
-        LIST_REMOVE(open, link);
         free(open);
+        open = next;
     }
+    LIST_INIT(&program->calls);
     program->open = 0;
     sim_judge_socket_gone(disaster->judge, host, socket);
 }

@@ -76,13 +76,13 @@ static void digest_packet(struct sim_disaster *disaster, enum sim_sight sight,
     digest(disaster, base_hash(packet->priority, bytes, length));
 }
 
+/* The hosts take turns. */
 static void inspect_one(struct sim_disaster *disaster)
 {
-    uint32_t count = disaster->scenario->host_count;
-    uint64_t turn = disaster->packets_seen / disaster->scenario->check_every;
-
     disaster->outcome->counts.inspections++;
-    sim_judge_inspect(disaster->judge, sim_world_host(disaster->world, (uint32_t)(turn % count)));
+    sim_judge_inspect(disaster->judge, sim_world_host(disaster->world, disaster->next_inspected));
+    if (++disaster->next_inspected == disaster->scenario->host_count)
+        disaster->next_inspected = 0;
 }
 
 static void see(void *context, enum sim_sight sight, const struct sim_packet *packet)
@@ -312,7 +312,7 @@ static sim_time peace_bound(const struct sim_scenario *scenario)
 
     if (scenario->network.topology == SIM_RACKS && scenario->network.core_mbps < mbps)
         mbps = scenario->network.core_mbps;
-    return PEACE_MIN + 50 * scenario->hosts[0].knobs.timeout_ticks * SIM_MS +
+    return PEACE_MIN + 50 * SIM_MS * scenario->hosts[0].knobs.timeout_ticks +
            20 * scenario->traffic.bytes * (8 * SIM_US / mbps);
 }
 
@@ -353,7 +353,7 @@ static bool is_quieter(struct sim_disaster *disaster)
  */
 static sim_time quiet_bound(const struct sim_scenario *scenario)
 {
-    return QUIET_MIN + 4 * scenario->hosts[0].knobs.timeout_ticks * SIM_MS +
+    return QUIET_MIN + 4 * SIM_MS * scenario->hosts[0].knobs.timeout_ticks +
            2 * scenario->traffic.long_service_time + 2 * scenario->traffic.service +
            scenario->traffic.hold + scenario->traffic.lag;
 }

@@ -75,6 +75,7 @@ struct sim_disaster {
     uint64_t packets_seen; /* sent */
     sim_time seen_at;      /* when anything was seen last */
     uint64_t schedules_seen;
+    uint32_t next_inspected; /* host */
     uint64_t rpcs_left;
     bool is_over; /* no call is started any more */
 };

@@ -110,7 +110,8 @@ uint64_t sim_judge_open_calls(const struct sim_judge *judge);
 
 /* ---- what it sees for itself ---- */
 
-void sim_judge_see(struct sim_judge *judge, enum sim_sight sight, const struct sim_packet *packet);
+void sim_judge_see(struct sim_judge *judge, enum sim_sight sight,
+                   const struct sim_packet *datagram);
 /* A host is about to run its scheduler, or has. */
 void sim_judge_see_schedule(struct sim_judge *judge, struct sim_host *host, bool is_over);
 /* Runs of schedulers that granted something and were judged. */

@@ -446,7 +446,7 @@ static bool draw_server(struct base_random *random, const struct sim_scenario *s
     if (scenario->traffic.pattern == SIM_CALL_RING)
         host = client + 1;
     for (uint32_t i = 0; i <= scenario->host_count; i++, host++) {
-        uint32_t number = host % scenario->host_count;
+        uint32_t number = host < scenario->host_count ? host : host - scenario->host_count;
 
         if (number == client || !is_called(scenario, number))
             continue;

@@ -201,7 +201,7 @@ static sim_time full_packet_time(const struct sim_scenario *scenario)
 
     if (network->topology == SIM_RACKS && network->core_mbps < mbps)
         mbps = network->core_mbps;
-    return scenario->hosts[0].packet_bytes * 8 * SIM_US / mbps;
+    return 8 * SIM_US * scenario->hosts[0].packet_bytes / mbps;
 }
 
 static void draw_hostile(struct sim_scenario *scenario)
@@ -282,7 +282,7 @@ static void outlast_packets(struct sim_scenario *scenario, sim_time paused)
 {
     for (uint32_t i = 0; i < scenario->host_count; i++) {
         struct homa_knobs *knobs = &scenario->hosts[i].knobs;
-        sim_time life = 2 * knobs->timeout_ticks * SIM_MS + 2 * paused +
+        sim_time life = 2 * SIM_MS * knobs->timeout_ticks + 2 * paused +
                         2 * scenario->faults.delay_limit + 4 * SIM_S;
 
         knobs->tombstone_ms = (uint32_t)(life / SIM_MS);

@@ -412,10 +412,10 @@ int soak_run(const struct soak_options *options)
         signal(SIGPIPE, SIG_IGN); /* a worker that died is found by reading */
         result = run_all(&soak);
         end_workers(&soak);
+        print_report(&soak);
     }
     if (result != 0)
         command_error("sim", "the workers could not be run: %s", strerror(-result));
-    print_report(&soak);
     free(soak.workers);
     free(soak.failures);
     return result == 0 && soak.failed == 0 ? COMMAND_OK : COMMAND_FAILED;
