@@ -18,7 +18,7 @@ BENCH_ARGS ?=
 # kernels randomize further than gcc 12 and clang 14 know.
 FIXED_LAYOUT := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all demo test soak bench clang install format lint asan tsan fuzz mutate clean help
+.PHONY: all demo test soak bench clang install format lint asan tsan fuzz mutate same clean help
 
 all: ## build the library and the command into build/
 	cmake --preset release
@@ -64,6 +64,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 
 mutate: ## plant faults in src/homa and see who notices; writes docs/mutation.md
 	nice tools/mutate
+
+same: ## same seed, same result, from gcc and clang, for release and debugging
+	nice tools/same-everywhere
 
 lint: ## formatting, static analysis, scripts, man pages, layering
 	tools/lint
