@@ -154,32 +154,6 @@ sim_time sim_cluster_ideal(const struct sim_cluster_options *options, uint32_t l
     return time + network->propagation + network->receive_delay;
 }
 
-/* ---- set-up ---- */
-
-/* A full frame is 1,538 bytes of the link either way, gap and preamble included. The paper's
- * packets carry 1,442 bytes of an unscheduled message; our own headers leave 1,416. */
-static void use_wire(struct sim_cluster_options *options, bool is_papers)
-{
-    uint32_t payload = is_papers ? 1442 : 1416;
-
-    options->host.packet_bytes = HOMA_DATA_HEADER_LENGTH + payload;
-    options->host.wire_overhead = 1538 - options->host.packet_bytes;
-}
-
-/* The paper's degree of overcommitment, which is its number of scheduled levels. */
-static unsigned scheduled_levels(const struct sim_workload *workload)
-{
-    static const struct {
-        const char *name;
-        unsigned levels;
-    } published[] = {{"w1", 1}, {"w2", 3}, {"w3", 4}, {"w4", 7}, {"w5", 7}};
-
-    for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++)
-        if (strcmp(sim_workload_name(workload), published[i].name) == 0)
-            return published[i].levels;
-    return 4;
-}
-
 /* ---- messages ---- */
 
 static bool is_same_rack(const struct sim_network_options *network, uint32_t a, uint32_t b)
@@ -489,71 +463,6 @@ static void run(struct cluster *cluster, void (*progress)(void *context, unsigne
     }
     if (progress != NULL)
         progress(context, 1000);
-}
-
-void sim_cluster_defaults(struct sim_cluster_options *options)
-{
-    *options = (struct sim_cluster_options){
-        .network = {.topology = SIM_RACKS,
-                    .hosts = 144,
-                    .hosts_per_rack = 16,
-                    .core_switches = 4,
-                    .host_mbps = 10000,
-                    .core_mbps = 40000,
-                    .switch_delay = 250 * SIM_NS,
-                    .receive_delay = 500 * SIM_NS,
-                    .priorities = 8},
-        .host = {.sockets = 1,
-                 .ports = {4000},
-                 .is_server = {true},
-                 .region_bpages = 16384,
-                 .max_message = 64000000,
-                 .max_rpcs = 2048,
-                 .max_peers = 256,
-                 .max_tombstones = 256,
-                 .sched_limit = UINT32_MAX,
-                 .sched_messages = 4096,
-                 .send_delay = 500 * SIM_NS,
-                 .output_batch = 1,
-                 .wire_minimum = 84},
-        .seed = 1,
-        .start_delay = 500 * SIM_NS,
-        .load_permille = 800,
-        .warmup = 20000,
-        .messages = 100000,
-    };
-    homa_knobs_default(&options->host.knobs);
-    options->host.knobs.flags = HOMA_KNOB_FLAG_DONT_THROTTLE;
-    use_wire(options, false);
-}
-
-/* The policy, on the wire that is in use. */
-static void use_policy(struct sim_cluster_options *options)
-{
-    struct homa_knobs *knobs = &options->host.knobs;
-    unsigned scheduled = scheduled_levels(options->workload);
-
-    knobs->unsched_bytes = 7 * packet_payload(&options->host);
-    knobs->window = knobs->unsched_bytes;
-    knobs->max_overcommit = scheduled;
-    knobs->max_incoming = INT32_MAX;
-    knobs->grant_fifo_fraction = 0;
-    sim_workload_cutoffs(options->workload, HOMA_PRIORITIES - scheduled, knobs->unsched_bytes,
-                         packet_payload(&options->host),
-                         options->host.wire_overhead + HOMA_DATA_HEADER_LENGTH,
-                         knobs->unsched_cutoffs);
-}
-
-void sim_cluster_use_ours(struct sim_cluster_options *options)
-{
-    use_wire(options, false);
-    use_policy(options);
-}
-
-void sim_cluster_use_paper(struct sim_cluster_options *options)
-{
-    use_wire(options, true);
-    use_policy(options);
 }
 
 int sim_cluster_run(const struct sim_cluster_options *options,

@@ -65,11 +65,16 @@ struct sim_cluster_result {
  * workload unset and the knobs as homa_knobs_default has them. */
 void sim_cluster_defaults(struct sim_cluster_options *options);
 
-/* The parameters that were published for this workload (W1-W5), or close to them for others, and
- * the paper's overheads on the wire. Wants workload and network to be set. */
-void sim_cluster_use_paper(struct sim_cluster_options *options);
+/* The paper's overheads on the wire, or our own. */
+void sim_cluster_use_wire(struct sim_cluster_options *options, bool is_papers);
 
-/* Our own parameters for this workload and network, and our own packets. */
+/* The published parameters for this workload (W1-W5), or close to them for others; and ours. Both
+ * want workload, network and wire to be set. */
+void sim_cluster_use_published_policy(struct sim_cluster_options *options);
+void sim_cluster_use_our_policy(struct sim_cluster_options *options);
+
+/* The published policy on the paper's wire, and ours on ours. */
+void sim_cluster_use_paper(struct sim_cluster_options *options);
 void sim_cluster_use_ours(struct sim_cluster_options *options);
 
 /* Wire bytes that a message of average length costs a host's link, control packets included, times

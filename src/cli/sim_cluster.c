@@ -39,6 +39,7 @@ enum option_key {
     OPTION_LOSS,
     OPTION_BUFFER,
     OPTION_PAPER,
+    OPTION_PAPER_WIRE,
     OPTION_SET,
     OPTION_OUTPUT,
     OPTION_NO_FILES,
@@ -65,6 +66,7 @@ static const struct argp_option option_table[] = {
     {"overcommit", OPTION_OVERCOMMIT, "N", 0, "senders granted at a time (as published)", 3},
     {"paper", OPTION_PAPER, NULL, 0,
      "the published policy and wire overheads instead of ours (see docs/scheduling.md)", 3},
+    {"paper-wire", OPTION_PAPER_WIRE, NULL, 0, "our policy on the published wire overheads", 3},
     {"set", OPTION_SET, "KNOB=VALUE", 0, "a knob of the protocol, after all else; repeatable", 3},
     {"output", OPTION_OUTPUT, "DIRECTORY", 0, "where the chart and the CSV go (.)", 4},
     {"no-files", OPTION_NO_FILES, NULL, 0, "only the table", 4},
@@ -87,6 +89,7 @@ struct arguments {
     uint32_t core_gbps;  /* 0: not given */
     uint32_t overcommit; /* 0: not given */
     bool is_paper;
+    bool is_paper_wire;
     bool makes_files;
     const char *output;
 };
@@ -176,6 +179,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case OPTION_PAPER:
         arguments->is_paper = true;
         return 0;
+    case OPTION_PAPER_WIRE:
+        arguments->is_paper_wire = true;
+        return 0;
     case OPTION_SET:
         if (arguments->setting_count == SETTINGS_MAX)
             argp_error(state, "at most %d knobs can be set", SETTINGS_MAX);
@@ -237,6 +243,10 @@ static int prepare(struct arguments *arguments)
         sim_cluster_use_paper(options);
     else
         sim_cluster_use_ours(options);
+    if (arguments->is_paper_wire && !arguments->is_paper) {
+        sim_cluster_use_wire(options, true);
+        sim_cluster_use_our_policy(options);
+    }
     if (arguments->overcommit != 0)
         knobs->max_overcommit = arguments->overcommit;
     for (unsigned i = 0; i < arguments->setting_count; i++) {
