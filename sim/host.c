@@ -9,6 +9,7 @@
  */
 #include "sim/host.h"
 
+#include "sim/backlog.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -40,7 +41,9 @@ struct sim_host {
 
     /* The card. */
     sim_time card_idle_at;
-    sim_time ps_per_kilobyte; /* 1,000 bytes on the link */
+    sim_time ps_per_kilobyte; /* 1,000 bytes through the card */
+    sim_time burst_time;      /* that many bytes earlier than at a steady pace */
+    struct sim_backlog backlogs[SIM_SOCKETS_MAX];
 
     /* The processor. */
     bool has_processor;
@@ -223,23 +226,30 @@ static struct sim_packet *make_datagram(struct sim_host *host, const struct sim_
     return made;
 }
 
-static sim_time time_on_link(const struct sim_host *host, uint32_t wire_bytes)
+static sim_time time_on_card(const struct sim_host *host, uint32_t wire_bytes)
 {
-    return sim_network_host_time(network_of(host), wire_bytes);
+    return wire_bytes * host->ps_per_kilobyte / 1000;
 }
 
 static void card_take(struct sim_host *host, const struct sim_socket *socket,
-                      const struct base_packet *packets, uint32_t count)
+                      const struct base_packet *packets, uint32_t count, bool is_segment)
 {
     struct sim_packet *packet = make_datagram(host, socket, packets, count);
-    sim_time begin;
+    sim_time ready;
+    sim_time leaves_at;
 
-    host->spent += host->options.processor.packet_out;
-    begin = sim_host_now(host) + host->options.send_delay;
-    if (begin < host->card_idle_at)
-        begin = host->card_idle_at;
-    host->card_idle_at = begin + time_on_link(host, packet->wire_bytes);
-    sim_world_carry(host->world, packet, host->card_idle_at);
+    host->spent +=
+        is_segment ? host->options.processor.segment_out : host->options.processor.packet_out;
+    ready = sim_host_now(host) + host->options.send_delay;
+    if (host->card_idle_at < ready)
+        host->card_idle_at = ready;
+    host->card_idle_at += time_on_card(host, packet->wire_bytes);
+    leaves_at = host->card_idle_at;
+    if (host->burst_time > 0)
+        leaves_at = leaves_at > ready + host->burst_time ? leaves_at - host->burst_time : ready;
+    if (host->options.measures_backlog)
+        sim_backlog_add(&host->backlogs[socket->number], packet->length, is_segment, leaves_at);
+    sim_world_carry(host->world, packet, leaves_at);
 }
 
 /* When the card has room for the next packet. */
@@ -250,13 +260,15 @@ static sim_time card_room_at(const struct sim_host *host)
     return host->card_idle_at > ahead ? host->card_idle_at - ahead : 0;
 }
 
-static struct base_backlog backlog_of(const struct sim_host *host)
+static struct base_backlog backlog_of(struct sim_host *host, const struct sim_socket *socket)
 {
     struct base_backlog backlog = {0};
     sim_time now = sim_host_now(host) + host->options.send_delay;
 
     if (!host->options.sees_backlog)
         return backlog;
+    if (host->options.measures_backlog)
+        return sim_backlog_look(&host->backlogs[socket->number], now);
     backlog.bytes_per_second = 1000 * (SIM_S / host->ps_per_kilobyte);
     if (host->card_idle_at > now)
         backlog.bytes = (host->card_idle_at - now) * 1000 / host->ps_per_kilobyte;
@@ -278,19 +290,29 @@ static uint32_t bundle_size(const struct sim_host *host, const struct base_packe
     return taken;
 }
 
+/* Whether one send carries this datagram together with the one before. */
+static bool is_segment(const struct sim_host *host, const struct base_packet *before,
+                       const struct base_packet *packet)
+{
+    return host->options.processor.segment_out > 0 &&
+           base_packet_length(before) == host->options.packet_bytes &&
+           before->priority == packet->priority && base_address_equal(&before->to, &packet->to);
+}
+
 /* One batch of one socket. Returns whether there was anything to send. */
 static bool send_batch(struct sim_host *host, struct sim_socket *socket)
 {
     struct base_packet packets[BATCH_MAX];
-    struct base_backlog backlog = backlog_of(host);
+    struct base_backlog backlog = backlog_of(host, socket);
     uint32_t count = (uint32_t)homa_engine_output(socket->engine, engine_now(host), &backlog,
                                                   packets, host->options.output_batch);
     uint32_t sent = 0;
 
     while (sent < count && card_room_at(host) <= sim_host_now(host)) {
         uint32_t taken = bundle_size(host, &packets[sent], count - sent);
+        bool is_next_segment = sent > 0 && is_segment(host, &packets[sent - 1], &packets[sent]);
 
-        card_take(host, socket, &packets[sent], taken);
+        card_take(host, socket, &packets[sent], taken, is_next_segment);
         sent += taken;
     }
     if (sent < count)
@@ -398,7 +420,7 @@ static bool schedule(struct sim_host *host, struct sim_socket *socket)
 
             homa_engine_encode_grant(&grants[i], owner->port, HOMA_FORMAT_UDP,
                                      homa_engine_knobs(owner->engine), &packet);
-            card_take(host, owner, &packet, 1);
+            card_take(host, owner, &packet, 1, false);
         }
     } while (count == GRANTS_AT_A_TIME);
     sim_world_see_schedule(host->world, host, true);
@@ -683,6 +705,9 @@ struct sim_host *sim_host_open(struct sim_world *world, uint32_t number,
     sim_alarm_init(&host->timer, ring_timer);
     sim_alarm_init(&host->card, ring_card);
     host->ps_per_kilobyte = sim_network_host_time(sim_world_network(world), 1000);
+    if (options->card_mbps != 0)
+        host->ps_per_kilobyte = SIM_S / 125 / options->card_mbps;
+    host->burst_time = options->card_burst * host->ps_per_kilobyte / 1000;
     return host;
 }
 
@@ -723,6 +748,8 @@ void sim_host_crash(struct sim_host *host)
         sim_host_close_socket(host, i);
     homa_sched_close(host->sched);
     host->sched = NULL;
+    for (uint32_t i = 0; i < SIM_SOCKETS_MAX; i++)
+        sim_backlog_clear(&host->backlogs[i]);
     forget_waiting(host);
     host->stopped_until = 0;
     host->busy_until = 0;

@@ -5,7 +5,9 @@
  *
  * The network card. A packet is asked of the engines when the card can begin to send it, not
  * before, so that it is always the best packet there is: at `send_delay` before the link is idle,
- * or up to `card_queue` earlier, which is how long a queue the card may hold.
+ * or up to `card_queue` earlier, which is how long a queue the card may hold. A card may be slower
+ * than its link (`card_mbps`), and let some bytes pass at once when it has been idle
+ * (`card_burst`): so it is a token bucket, as Linux's tbf.
  *
  * The processor. With all costs zero it is infinitely fast and packets never wait in the socket
  * buffer. Otherwise it works in turns: each takes a batch of arrivals from the buffer, does
@@ -36,6 +38,8 @@ struct sim_processor {
     sim_time wake;          /* from an arrival until a processor that sleeps looks at it */
     sim_time packet_in;     /* per datagram received */
     sim_time packet_out;    /* per datagram sent */
+    sim_time segment_out;   /* and per one that the same send carries behind a full one to the same
+                               peer (segmentation offload); 0 = there are none */
     uint32_t receive_batch; /* datagrams taken at a time; 0 = as many as there are */
     uint64_t
         receive_buffer; /* bytes of datagrams that may wait, overheads included; 0 = no limit */
@@ -58,11 +62,14 @@ struct sim_host_options {
     uint32_t sched_messages; /* as in homa_sched_open */
     sim_time send_delay;     /* from the decision to send a packet to its first bit on the link */
     sim_time card_queue;     /* how much the card may hold, in time on the link */
+    uint32_t card_mbps;      /* the card's own speed; 0 = the link's */
+    uint32_t card_burst;     /* bytes */
     uint32_t output_batch;   /* packets asked for at a time, 1 .. 64 */
-    bool sees_backlog;       /* the engines are told what the card holds and how fast it drains */
-    uint32_t wire_overhead;  /* bytes on the link per datagram beyond its own, gaps included */
-    uint32_t wire_minimum;   /* least bytes on the link per datagram */
-    bool bundles;            /* small packets to one peer of one priority share a datagram */
+    bool sees_backlog;     /* the engines are told what the card holds and how fast it drains ... */
+    bool measures_backlog; /* ... but only as a UDP socket shows it: sim/backlog.h */
+    uint32_t wire_overhead; /* bytes on the link per datagram beyond its own, gaps included */
+    uint32_t wire_minimum;  /* least bytes on the link per datagram */
+    bool bundles;           /* small packets to one peer of one priority share a datagram */
 };
 
 /* One socket. Read-only for others. */

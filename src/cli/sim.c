@@ -319,6 +319,7 @@ static int do_seeds(struct sim_options *options)
 int command_sim(int argc, char **argv)
 {
     static char cluster[] = "missive sim cluster";
+    static char veth[] = "missive sim veth";
     const struct argp argp = {
         .options = option_table,
         .parser = parse_option,
@@ -326,7 +327,8 @@ int command_sim(int argc, char **argv)
         .doc =
             "Lets simulated hosts run Homa through seeded disasters, in virtual time, and judges "
             "every packet and message.\v"
-            "`missive sim cluster` repeats the published experiment; see its --help.",
+            "`missive sim cluster` repeats the published experiment; `missive sim veth` is to be "
+            "compared with the real stack; see their --help.",
     };
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct sim_options options = {.soak = {.time_ns = UINT64_MAX}};
@@ -334,6 +336,10 @@ int command_sim(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "cluster") == 0) {
         argv[1] = cluster;
         return sim_cluster_command(argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "veth") == 0) {
+        argv[1] = veth;
+        return sim_veth_command(argc - 1, argv + 1);
     }
     options.soak.jobs = processors > 0 && processors <= (long)JOBS_MAX ? (unsigned)processors : 1;
     if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)

@@ -8,4 +8,7 @@
 /* The published experiment on a cluster: sim_cluster.c. */
 int sim_cluster_command(int argc, char **argv);
 
+/* Two hosts on a veth pair, to be compared with the real stack: sim_veth.c. */
+int sim_veth_command(int argc, char **argv);
+
 #endif
