@@ -4,9 +4,9 @@
  *  - what is granted stays within max_incoming, and within what the socket's wire holds, whenever
  *    something has been granted (what senders claim beyond that is the scheduler's business);
  *  - no message has more outstanding than its window;
- *  - shortest remaining first: nobody is granted bytes while a shorter message of somebody else,
- *    for the same socket, waits with nothing outstanding and gets none. The oldest message is
- *    excepted, whose share that may be;
+ *  - shortest remaining first: nobody is granted bytes while a shorter message of somebody else
+ *    (the first of his), for the same socket, waits with nothing outstanding and gets none. The
+ * oldest message is excepted, whose share that may be;
  *  - one message per sender, and no more of them than max_overcommit: but for the oldest, and for
  *    messages that were granted to their end and made room for the next.
  *
@@ -117,6 +117,20 @@ static bool may_be_oldest(const struct judged_messages *after, const struct judg
     return true;
 }
 
+/* Whether it is the one that counts of its sender's. */
+static bool is_first_of_sender(const struct judged_messages *after,
+                               const struct judged_message *message)
+{
+    for (uint32_t i = 0; i < after->count; i++) {
+        const struct judged_message *other = &after->list[i];
+
+        if (has_needs(&other->view) && is_same_sender(&other->view, &message->view) &&
+            is_shorter(&other->view, &message->view))
+            return false;
+    }
+    return true;
+}
+
 static void object(struct sim_judge *judge, const struct sim_host *host,
                    const struct homa_sched_view *view, const char *what, uint64_t is, uint64_t most)
 {
@@ -151,7 +165,7 @@ static void judge_order(struct sim_judge *judge, const struct sim_host *host,
         if (waiting->has_got || waiting->view.owner != granted->view.owner ||
             !has_needs(&waiting->view) || waiting->view.is_stalled || waiting->view.owed > 0 ||
             is_same_sender(&waiting->view, &granted->view) ||
-            !is_shorter(&waiting->view, &granted->view))
+            !is_shorter(&waiting->view, &granted->view) || !is_first_of_sender(after, waiting))
             continue;
         sim_judge_object(judge, sim_host_number(host), granted->view.id,
                          "a message with %" PRIu32 " bytes left was granted some while one of "

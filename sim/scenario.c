@@ -353,7 +353,7 @@ static void draw_traffic(struct sim_scenario *scenario)
     traffic->pattern = (enum sim_call_pattern)base_random_below(&random, SIM_CALLS);
     traffic->longest = SIM_PICK(&random, longest);
     traffic->bytes = (uint64_t)PACKETS_BUDGET * least_step(scenario);
-    traffic->calls = calls < CALLS_BUDGET / clients ? calls : CALLS_BUDGET / clients;
+    traffic->calls = clients * calls < CALLS_BUDGET ? calls : CALLS_BUDGET / (clients + 1);
     traffic->concurrency = (uint32_t)sim_any_magnitude(&random, 1, 64);
     draw_service(&random, traffic);
     traffic->is_private = (uint32_t)sim_sometimes(&random, 500, SIM_THOUSAND);

@@ -8,11 +8,13 @@
 
 #include <errno.h>
 
-#define MS_PER_S      1000u
-#define PERCENT       10000u /* in millionths */
-#define RULES_MOST    5u
-#define EVENTS_MOST   6u
-#define LONGEST_PAUSE (2 * SIM_S)
+#define MS_PER_S        1000u
+#define PERCENT         10000u /* in millionths */
+#define RULES_MOST      5u
+#define EVENTS_MOST     6u
+#define LONGEST_PAUSE   (2 * SIM_S)
+#define HOSTILE_TIME    (200 * SIM_MS)
+#define HOSTILE_PACKETS 4000u
 
 enum aspect_of_fate {
     ASPECT_FAULTS = 100,
@@ -193,15 +195,30 @@ static void draw_events(struct sim_scenario *scenario)
 
 /* ---- the hostile host ---- */
 
-/* How long a full packet takes on the slowest link. */
-static sim_time full_packet_time(const struct sim_scenario *scenario)
+/* How long so many bytes take on the slowest link. */
+static sim_time time_on_link(const struct sim_scenario *scenario, uint32_t bytes)
 {
     const struct sim_network_options *network = &scenario->network;
     uint32_t mbps = network->host_mbps;
 
     if (network->topology == SIM_RACKS && network->core_mbps < mbps)
         mbps = network->core_mbps;
-    return 8 * SIM_US * scenario->hosts[0].packet_bytes / mbps;
+    return 8 * SIM_US * bytes / mbps;
+}
+
+/* As large and as many as its link takes in a while: what it says it has said when it ends. */
+static void draw_hostile_packets(struct sim_scenario *scenario)
+{
+    struct sim_hostile_options *hostility = &scenario->hostility;
+    uint32_t bytes = scenario->hosts[0].packet_bytes;
+    uint64_t most;
+
+    if (time_on_link(scenario, bytes) > HOSTILE_TIME / HOSTILE_PACKETS && bytes > 1456)
+        bytes = 1456;
+    most = HOSTILE_TIME / time_on_link(scenario, bytes);
+    hostility->packet_bytes = bytes;
+    hostility->inject_limit = most < HOSTILE_PACKETS ? (uint32_t)most : HOSTILE_PACKETS;
+    hostility->flood_packets = hostility->inject_limit / 4;
 }
 
 static void draw_hostile(struct sim_scenario *scenario)
@@ -222,8 +239,7 @@ static void draw_hostile(struct sim_scenario *scenario)
     hostility->interval = sim_any_magnitude(&random, 10 * SIM_US, SIM_MS);
     hostility->eavesdrops = sim_chance(&random, 300);
     hostility->half_open_max = (uint32_t)sim_any_magnitude(&random, 1, 64);
-    hostility->inject_limit = 4000;
-    hostility->flood_packets = 1000;
+    draw_hostile_packets(scenario);
     scenario->calls_hostile = sim_chance(&random, 400);
     if (!sim_chance(&random, 150) || scenario->host_count < 3 || hostility->acts == 0)
         return;
@@ -233,7 +249,7 @@ static void draw_hostile(struct sim_scenario *scenario)
     hostility->end = scenario->start_over;
     /* What it does to others is compared with what they do without it: nothing else may differ. */
     if (sim_chance(&random, 600) && !scenario->calls_hostile) {
-        sim_time packet = full_packet_time(scenario);
+        sim_time packet = time_on_link(scenario, hostility->packet_bytes);
 
         scenario->faults.rule_count = 0;
         scenario->event_count = 0;
