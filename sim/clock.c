@@ -110,6 +110,11 @@ static void heap_add(struct sim_clock *clock, struct sim_alarm *alarm)
     heap_up(clock, clock->heaped++, alarm);
 }
 
+static struct sim_alarm *heap_first(const struct sim_clock *clock)
+{
+    return clock->heaped > 0 ? clock->heap[0] : NULL;
+}
+
 static void heap_remove(struct sim_clock *clock, struct sim_alarm *alarm)
 {
     uint32_t place = alarm->heap_place - 1;
@@ -184,13 +189,14 @@ static struct sim_alarm *wheel_first(const struct sim_clock *clock)
 /* Time is now `at`: alarms of the heap that the wheel reaches from there move over. */
 static void move_to(struct sim_clock *clock, sim_time at)
 {
+    struct sim_alarm *alarm = heap_first(clock);
+
     clock->now = at;
     clock->tick = at >> TICK_BITS;
-    while (clock->heaped > 0 && (clock->heap[0]->at >> TICK_BITS) < clock->tick + SLOTS) {
-        struct sim_alarm *alarm = clock->heap[0];
-
+    while (alarm != NULL && (alarm->at >> TICK_BITS) < clock->tick + SLOTS) {
         heap_remove(clock, alarm);
         wheel_add(clock, alarm);
+        alarm = heap_first(clock);
     }
 }
 
@@ -223,7 +229,7 @@ static struct sim_alarm *first(const struct sim_clock *clock)
 {
     if (clock->wheeled > 0)
         return wheel_first(clock);
-    return clock->heaped > 0 ? clock->heap[0] : NULL;
+    return heap_first(clock);
 }
 
 sim_time sim_clock_next(const struct sim_clock *clock)

@@ -131,7 +131,7 @@ uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options)
         wire += (unsigned __int128)on_wire * weight;
         bytes += (unsigned __int128)length * weight;
     }
-    return (uint64_t)(wire * 1000 / bytes);
+    return bytes == 0 ? 1000 : (uint64_t)(wire * 1000 / bytes);
 }
 
 /*

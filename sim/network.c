@@ -240,7 +240,7 @@ static void forward_from_rack(struct sim_network *network, uint32_t rack, struct
     }
     uint64_t core = base_random_below(&network->random, options->core_switches);
 
-    enqueue(&network->core_up[rack * options->core_switches + core], packet);
+    enqueue(&network->core_up[(size_t)rack * options->core_switches + core], packet);
 }
 
 static void forward(struct port *port, struct sim_packet *packet)

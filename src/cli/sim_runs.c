@@ -55,7 +55,7 @@ static void draw_bar(const struct state *state)
     uint64_t done = 0;
     char bar[BAR_WIDTH + 1];
 
-    if (!isatty(STDERR_FILENO))
+    if (!isatty(STDERR_FILENO) || state->runs->count == 0)
         return;
     for (uint32_t i = 0; i < state->runs->count; i++)
         done += atomic_load_explicit(&state->reports[i].permille, memory_order_relaxed);
