@@ -33,10 +33,11 @@ demo: ## two processes exchange thousands of RPCs carrying real files
 test: all ## build, then run every test
 	ctest --preset release -j$(TEST_JOBS) $(CTEST_ARGS)
 
+# With assertions: the engines judge themselves as well.
 soak: ## seeded disasters in simulated networks, for MINUTES (10), on all CPUs
-	cmake --preset release
-	cmake --build --preset release -j$(JOBS) --target missive_command
-	build/missive sim --minutes $(MINUTES)
+	cmake --preset debug
+	cmake --build --preset debug -j$(JOBS) --target missive_command
+	build/debug/missive sim --minutes $(MINUTES)
 
 bench: ## Missive beside UDP and TCP, as ratios; BENCH_ARGS='--only bulk' chooses
 	cmake --preset release

@@ -4,14 +4,14 @@
  *  - what is granted stays within max_incoming, and within what the socket's wire holds, whenever
  *    something has been granted (what senders claim beyond that is the scheduler's business);
  *  - no message has more outstanding than its window;
+ *  - what has come is what the engines have, not more;
  *  - shortest remaining first: nobody is granted bytes while a shorter message of somebody else
  *    (the first of his), for the same socket, waits with nothing outstanding and gets none. The
  * oldest message is excepted, whose share that may be;
  *  - one message per sender, and no more of them than max_overcommit: but for the oldest, and for
  *    messages that were granted to their end and made room for the next.
  *
- * Scheduled bytes of several hosts' engines flow by the thousand: looks only when somebody has
- * been granted something.
+ * Most of it is looked at only when somebody has been granted something.
  */
 #include "sim/judge_internal.h"
 
@@ -138,6 +138,34 @@ static void object(struct sim_judge *judge, const struct sim_host *host,
                      what, is, most);
 }
 
+/* Bytes that the scheduler granted and that have not come, as far as they are surely its own: what
+ * senders announce without a grant ends at their unscheduled limit where nobody lies or forgets. */
+static uint64_t scheduled_bytes(const struct sim_judge *judge,
+                                const struct judged_messages *messages)
+{
+    const struct sim_scenario *scenario = judge->scenario;
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < messages->count; i++) {
+        const struct homa_sched_view *view = &messages->list[i].view;
+        uint32_t sender = sim_address_host(&view->peer);
+        uint32_t from = view->received;
+
+        if (sender >= scenario->host_count || view->is_stalled)
+            continue;
+        if (from < scenario->hosts[sender].knobs.unsched_bytes)
+            from = scenario->hosts[sender].knobs.unsched_bytes;
+        sum += view->granted > from ? view->granted - from : 0;
+    }
+    return sum;
+}
+
+static bool may_senders_claim(const struct sim_scenario *scenario)
+{
+    return scenario->hostile != UINT32_MAX || scenario->event_count > 0 ||
+           sim_fault_changes_bytes(&scenario->faults);
+}
+
 static void judge_room(struct sim_judge *judge, const struct sim_host *host,
                        const struct homa_sched_view *view)
 {
@@ -148,6 +176,10 @@ static void judge_room(struct sim_judge *judge, const struct sim_host *host,
     if (outstanding > knobs->max_incoming)
         object(judge, host, view, "too much is granted on the host", outstanding,
                knobs->max_incoming);
+    if (!may_senders_claim(judge->scenario) &&
+        scheduled_bytes(judge, &judge->after) > knobs->max_incoming)
+        object(judge, host, view, "too much is outstanding on the host",
+               scheduled_bytes(judge, &judge->after), knobs->max_incoming);
     if (view->owner->outstanding > view->owner->limit_bytes)
         object(judge, host, view, "too much is granted for the socket", view->owner->outstanding,
                view->owner->limit_bytes);
@@ -202,6 +234,45 @@ static void judge_places(struct sim_judge *judge, const struct sim_host *host,
                          knobs->max_overcommit);
 }
 
+struct report_walk {
+    struct sim_judge *judge;
+    const struct sim_socket *socket;
+};
+
+/* The scheduler knows no better than the engine what has come and what is granted. */
+static bool judge_report(void *context, const struct homa_rpc_view *view)
+{
+    struct report_walk *walk = context;
+    const struct judged_messages *after = &walk->judge->after;
+
+    for (uint32_t i = 0; i < after->count; i++) {
+        const struct homa_sched_view *known = &after->list[i].view;
+        const struct sim_socket *owner = known->owner->cookie;
+
+        if (known->id != view->id || owner != walk->socket ||
+            !base_address_same_remote(&known->peer, &view->peer))
+            continue;
+        if (known->length != (uint32_t)view->rx_length ||
+            known->received > known->length - view->rx_remaining || known->granted > known->length)
+            sim_judge_object(walk->judge, sim_host_number(owner->host), view->id,
+                             "the scheduler takes %" PRIu32 " of %" PRIu32
+                             " bytes for received, where %" PRIu32 " of %" PRId32 " are missing",
+                             known->received, known->length, view->rx_remaining, view->rx_length);
+    }
+    return true;
+}
+
+static void judge_reports(struct sim_judge *judge, struct sim_host *host)
+{
+    struct report_walk walk = {.judge = judge};
+
+    for (uint32_t i = 0; i < sim_host_options(host)->sockets; i++) {
+        walk.socket = sim_host_socket(host, i);
+        if (walk.socket->engine != NULL)
+            homa_engine_view(walk.socket->engine, judge_report, &walk);
+    }
+}
+
 static void judge_run(struct sim_judge *judge, const struct sim_host *host)
 {
     struct judged_messages *after = &judge->after;
@@ -237,6 +308,7 @@ void sim_judge_see_schedule(struct sim_judge *judge, struct sim_host *host, bool
         judge->after.count = 0;
         homa_sched_view(sim_host_sched(host), remember, &judge->after);
         judge_run(judge, host);
+        judge_reports(judge, host);
         return;
     }
     judge->before.count = 0;
