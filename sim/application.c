@@ -95,18 +95,19 @@ void sim_program_forget(struct sim_disaster *disaster)
 /* ---- messages ---- */
 
 /* A message of this call; one that is to become ready bit by bit begins with a few bytes. */
-static struct mem_payload *make_payload(struct sim_disaster *disaster, struct sim_socket *socket,
-                                        const struct sim_call *call, bool is_response)
+static struct mem_payload *make_payload(struct sim_socket *socket, const struct sim_call *call,
+                                        bool is_response)
 {
     uint32_t length = is_response ? call->plan.response_length : call->plan.request_length;
-    uint8_t *bytes = sim_allocate(length, 1);
+    uint8_t *bytes = malloc(length);
     struct mem_payload *payload;
 
+    if (bytes == NULL)
+        sim_out_of_memory();
     sim_bytes_fill(call->serial, is_response, bytes, length);
     payload = sim_payload_new(socket->host, bytes, length);
     if (call->plan.is_piecewise)
         payload->ready = (uint32_t)(call->serial % length);
-    (void)disaster;
     return payload;
 }
 
@@ -224,7 +225,7 @@ static bool start_call(struct sim_disaster *disaster, struct sim_socket *socket)
         sim_judge_call_begin(disaster->judge, host, socket->number, program->started, &plan);
     struct sim_host *server = sim_world_host(disaster->world, plan.host);
     struct base_address to = sim_socket_address(sim_host_socket(server, plan.socket));
-    struct mem_payload *payload = make_payload(disaster, socket, call, false);
+    struct mem_payload *payload = make_payload(socket, call, false);
     int error = homa_engine_request(socket->engine, engine_now(disaster), &to, payload, 0,
                                     call->serial, plan.is_private, &id);
 
@@ -413,7 +414,7 @@ static void answer(const struct sim_task *task, struct sim_socket *socket)
         homa_engine_drop(socket->engine, engine_now(disaster), &task->peer, task->id);
         return;
     }
-    payload = make_payload(disaster, socket, task->call, true);
+    payload = make_payload(socket, task->call, true);
     error =
         homa_engine_reply(socket->engine, engine_now(disaster), &task->peer, task->id, payload, 0);
     sim_disaster_tell(disaster, task->host, socket->port, "reply",

@@ -32,10 +32,13 @@ static void view_rpc(const struct homa_engine *engine, const struct homa_rpc *rp
 void homa_engine_view(const struct homa_engine *engine,
                       bool (*see)(void *context, const struct homa_rpc_view *view), void *context)
 {
-    for (uint32_t i = 0; i <= engine->rpc_mask; i++) {
+    uint32_t left = engine->rpcs.in_use; /* an empty table is not gone through */
+
+    for (uint32_t i = 0; i <= engine->rpc_mask && left > 0; i++) {
         for (const struct homa_rpc *rpc = engine->rpc_buckets[i]; rpc != NULL; rpc = rpc->next) {
             struct homa_rpc_view view;
 
+            left--;
             view_rpc(engine, rpc, &view);
             if (!see(context, &view))
                 return;
