@@ -116,6 +116,7 @@ struct load_run {
     uint64_t server_cpu_ns;
     uint64_t client_busy_ns; /* in which it did not just look for something to do */
     uint64_t client_cpu_ns;  /* that it had: less than elapsed_ns when others wanted its CPU */
+    uint64_t look_ns;        /* between two looks that find nothing, on average */
     uint32_t late_p50_ns;    /* messages handed over after they were due */
     uint32_t late_p99_ns;
 };

@@ -231,6 +231,7 @@ void load_run(struct load_client *client, const struct sim_stream_options *optio
     uint64_t now = 0;
     uint64_t server_cpu = 0;
     uint64_t client_cpu = 0;
+    uint64_t looks = 0;
 
     if (late.ns == NULL)
         load_fail("memory");
@@ -245,14 +246,19 @@ void load_run(struct load_client *client, const struct sim_stream_options *optio
         uint64_t answered = take_answers(client);
         uint64_t before = now;
 
+        if (sent + answered == 0)
+            rest(start + next.at / SIM_NS);
         now = load_now();
         run->sent += sent;
         run->answered += answered;
-        if (sent + answered > 0)
+        if (sent + answered > 0) {
             run->client_busy_ns += now - before;
-        else
-            rest(start + next.at / SIM_NS);
+        } else {
+            looks++;
+            run->look_ns += now - before;
+        }
     }
+    run->look_ns /= looks > 0 ? looks : 1;
     run->elapsed_ns = now - start;
     run->client_cpu_ns = load_cpu_ns() - client_cpu;
     while (run->answered < run->sent && load_now() < now + PATIENCE_NS)

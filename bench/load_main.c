@@ -185,7 +185,8 @@ static void write_facts(const struct options *options, const struct load_costs *
     fprintf(file, "sent %" PRIu64 "\nanswered %" PRIu64 "\n", run->sent, run->answered);
     fprintf(file, "elapsed_ns %" PRIu64 "\nserver_cpu_ns %" PRIu64 "\nclient_busy_ns %" PRIu64 "\n",
             run->elapsed_ns, run->server_cpu_ns, run->client_busy_ns);
-    fprintf(file, "late_p50_ns %u\nlate_p99_ns %u\n", run->late_p50_ns, run->late_p99_ns);
+    fprintf(file, "look_ns %" PRIu64 "\nlate_p50_ns %u\nlate_p99_ns %u\n", run->look_ns,
+            run->late_p50_ns, run->late_p99_ns);
     file_close(file, options->facts);
 }
 

@@ -466,6 +466,7 @@ static void send_and_rest(struct sim_host *host)
      * wait for the card: engines have not been asked again. */
     if (at <= now && host->judged_at == now && sim_alarm_is_set(&host->card))
         at = host->card.at;
+    at += host->options.processor.timer_late;
     /* An alarm that rings early costs less than one that is always right. */
     if (at < host->timer.at)
         sim_alarm_set(sim_world_clock(host->world), &host->timer, at);

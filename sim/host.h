@@ -36,6 +36,7 @@ struct sim_world;
 
 struct sim_processor {
     sim_time wake;          /* from an arrival until a processor that sleeps looks at it */
+    sim_time timer_late;    /* so much later than set a timer is noticed */
     sim_time packet_in;     /* per datagram received */
     sim_time packet_out;    /* per datagram sent */
     sim_time segment_out;   /* and per one that the same send carries behind a full one to the same

@@ -25,6 +25,7 @@ enum option_key {
     OPTION_RECEIVE_COST,
     OPTION_ANSWER_COST,
     OPTION_WAKE,
+    OPTION_CLIENT_WAKE,
     OPTION_BUFFER,
     OPTION_BATCH,
     OPTION_SET,
@@ -49,6 +50,8 @@ static const struct argp_option option_table[] = {
     {"receive-cost", OPTION_RECEIVE_COST, "NS", 0, "of a datagram received (0)", 2},
     {"answer-cost", OPTION_ANSWER_COST, "NS", 0, "of a datagram that the server sends (0)", 2},
     {"wake", OPTION_WAKE, "NS", 0, "from a datagram's arrival until a sleeping server runs (0)", 2},
+    {"client-wake", OPTION_CLIENT_WAKE, "NS", 0,
+     "until the client notices a datagram or the time (0)", 2},
     {"receive-buffer", OPTION_BUFFER, "BYTES", 0, "of the server's UDP socket (8388608)", 2},
     {"receive-batch", OPTION_BATCH, "N", 0, "datagrams taken before anything follows (2048)", 2},
     {"set", OPTION_SET, "KNOB=VALUE", 0, "a knob of both hosts; repeatable", 3},
@@ -75,6 +78,7 @@ struct arguments {
     uint64_t receive_ns;
     uint64_t answer_ns;
     uint64_t wake_ns;
+    uint64_t client_wake_ns;
     uint64_t receive_buffer;
     uint32_t receive_batch;
     const char *settings[SETTINGS_MAX];
@@ -111,6 +115,9 @@ static error_t parse_cost(int key, char *text, struct argp_state *state,
         return 0;
     case OPTION_WAKE:
         arguments->wake_ns = option_number(state, "--wake", text, 0, NS_MAX);
+        return 0;
+    case OPTION_CLIENT_WAKE:
+        arguments->client_wake_ns = option_number(state, "--client-wake", text, 0, NS_MAX);
         return 0;
     case OPTION_BUFFER:
         arguments->receive_buffer = option_number(state, "--receive-buffer", text, 1, UINT32_MAX);
@@ -226,9 +233,12 @@ static int prepare(const struct arguments *arguments, const struct sim_workload 
     client->packet_out = arguments->send_ns * SIM_NS;
     client->segment_out = segment_ns * SIM_NS;
     client->packet_in = arguments->receive_ns * SIM_NS;
+    client->wake = arguments->client_wake_ns * SIM_NS;
+    client->timer_late = client->wake;
     server->packet_in = arguments->receive_ns * SIM_NS;
     server->packet_out = arguments->answer_ns * SIM_NS;
     server->wake = arguments->wake_ns * SIM_NS;
+    server->timer_late = server->wake;
     server->receive_buffer = arguments->receive_buffer;
     server->receive_batch = arguments->receive_batch;
     for (unsigned i = 0; i < arguments->setting_count; i++) {
