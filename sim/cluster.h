@@ -6,8 +6,8 @@
  *
  * A message is the request of an RPC. When the receiver's program has it, it ends the RPC there
  * (homa_engine_drop), and in the same instant the sender forgets it, without a packet: an RPC's
- * reply is not part of the experiment. Everything else that the protocol sends is on the wire and
- * counts.
+ * reply is not part of the experiment (unless `replies`: loss is not recovered from without).
+ * Everything else that the protocol sends is on the wire and counts.
  */
 #ifndef SIM_CLUSTER_H
 #define SIM_CLUSTER_H
@@ -33,6 +33,7 @@ struct sim_cluster_options {
     enum sim_pattern pattern;
     uint32_t senders;        /* incast: hosts 1 .. senders */
     sim_time start_delay;    /* from a message's birth until its sender's engine has it */
+    bool replies;            /* receivers answer with a byte, instead of ending the RPC */
     uint32_t load_permille;  /* of the busiest kind of host link, in wire bytes */
     uint64_t warmup;         /* messages that are sent before counting begins */
     uint64_t messages;       /* messages that count */
