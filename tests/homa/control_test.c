@@ -200,6 +200,26 @@ static void answers_to_strangers_keep_their_order_round_the_ring(void **state)
     lab_close(lab);
 }
 
+static void the_ring_of_answers_takes_no_more_than_it_holds(void **state)
+{
+    struct lab *lab = lab_open(4);
+    struct lab_packet packet;
+    unsigned count = 0;
+
+    (void)state;
+    for (uint64_t id = 1; id < 2 * HOMA_STATELESS_MAX; id += 2)
+        for (unsigned host = 1; host < 4; host++) {
+            struct base_address stranger = lab_address(lab, host);
+
+            homa_control_tell_stranger(lab_engine(lab, 0), &stranger, HOMA_RPC_UNKNOWN, id);
+        }
+    while (lab_pull(lab, 0, &packet, 1) > 0)
+        count++;
+    assert_int_equal(count, HOMA_STATELESS_MAX);
+    assert_int_equal(lab_counters(lab, 0)->control_overflows, 2 * HOMA_STATELESS_MAX);
+    lab_close(lab);
+}
+
 static void a_control_packet_has_no_payload(void **state)
 {
     struct lab *lab = lab_open(2);
@@ -229,6 +249,7 @@ int main(void)
         cmocka_unit_test(when_the_end_has_come_nothing_is_asked_for_beyond_the_gaps),
         cmocka_unit_test(a_reply_is_answer_enough_to_who_asked_for_it),
         cmocka_unit_test(answers_to_strangers_keep_their_order_round_the_ring),
+        cmocka_unit_test(the_ring_of_answers_takes_no_more_than_it_holds),
         cmocka_unit_test(a_control_packet_has_no_payload),
     };
 
