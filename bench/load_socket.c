@@ -17,12 +17,14 @@
 #define REGION_BYTES (64u << 20)
 #define PORT_MIN     20000u
 #define KIND_BITS    3
+#define KNOB_BYTES   32
 
 struct load_socket {
     int descriptor;
     uint8_t *region;
     struct homa_recvmsg_args args; /* of the last message, its pages still held */
     struct sockaddr_in from;
+    char flags[KNOB_BYTES]; /* the knob's value in the beginning */
 };
 
 static uint8_t bytes[LOAD_LENGTH_MAX];
@@ -67,9 +69,19 @@ static void set_knob(struct load_socket *socket, const char *name, const char *v
           text);
 }
 
+static void get_flags(struct load_socket *socket)
+{
+    char text[KNOB_BYTES] = "flags";
+    socklen_t length = sizeof(text);
+
+    check(msv_getsockopt(socket->descriptor, IPPROTO_HOMA, SO_MISSIVE_KNOB, text, &length) == 0,
+          "SO_MISSIVE_KNOB");
+    (void)snprintf(socket->flags, sizeof(socket->flags), "%.*s", (int)length, text);
+}
+
 void load_set_paced(struct load_socket *socket, bool is_paced)
 {
-    set_knob(socket, "flags", is_paced ? "0" : "2");
+    set_knob(socket, "flags", is_paced ? socket->flags : "2");
 }
 
 static uint16_t bind_free_port(const struct load_socket *socket)
@@ -101,6 +113,7 @@ struct load_socket *load_open(const char *poll_usecs, bool is_server, uint16_t *
                          sizeof(buffer)) == 0,
           "SO_HOMA_RCVBUF");
     set_knob(socket, "poll_usecs", poll_usecs);
+    get_flags(socket);
     if (is_server)
         *port = bind_free_port(socket);
     return socket;

@@ -32,25 +32,16 @@ static void grow(struct sim_backlog *backlog)
     backlog->first = 0;
 }
 
-void sim_backlog_add(struct sim_backlog *backlog, uint32_t bytes, bool is_segment,
-                     sim_time leaves_at)
+void sim_backlog_add(struct sim_backlog *backlog, uint32_t bytes, sim_time leaves_at)
 {
     uint32_t charge = bytes <= SHORT_BYTES ? SHORT_CHARGE : LONG_CHARGE;
 
-    backlog->queued += charge;
-    backlog->sent += bytes;
-    if (is_segment && backlog->count > 0) {
-        struct sim_backlog_entry *last =
-            &backlog->entries[(backlog->first + backlog->count - 1) % backlog->room];
-
-        last->leaves_at = leaves_at;
-        last->charge += charge;
-        return;
-    }
     if (backlog->count == backlog->room)
         grow(backlog);
     backlog->entries[(backlog->first + backlog->count++) % backlog->room] =
         (struct sim_backlog_entry){.leaves_at = leaves_at, .charge = charge};
+    backlog->queued += charge;
+    backlog->sent += bytes;
 }
 
 static void drop_gone(struct sim_backlog *backlog, sim_time now)

@@ -12,10 +12,9 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-/* One send. */
 struct sim_backlog_entry {
-    sim_time leaves_at; /* the last of it */
-    uint64_t charge;    /* bytes */
+    sim_time leaves_at;
+    uint32_t charge; /* bytes */
 };
 
 /* All zero: nothing has been sent. */
@@ -36,10 +35,8 @@ struct sim_backlog {
     sim_time measured_at;
 };
 
-/* A datagram of so many bytes has been handed over and leaves then, not before those before it;
- * is_segment: in one send with the one before. */
-void sim_backlog_add(struct sim_backlog *backlog, uint32_t bytes, bool is_segment,
-                     sim_time leaves_at);
+/* A datagram of so many bytes has been handed over and leaves then, not before those before it. */
+void sim_backlog_add(struct sim_backlog *backlog, uint32_t bytes, sim_time leaves_at);
 /* Looks, and measures by the way. */
 struct base_backlog sim_backlog_look(struct sim_backlog *backlog, sim_time now);
 /* Forgets everything. */

@@ -248,7 +248,7 @@ static void card_take(struct sim_host *host, const struct sim_socket *socket,
     if (host->burst_time > 0)
         leaves_at = leaves_at > ready + host->burst_time ? leaves_at - host->burst_time : ready;
     if (host->options.measures_backlog)
-        sim_backlog_add(&host->backlogs[socket->number], packet->length, is_segment, leaves_at);
+        sim_backlog_add(&host->backlogs[socket->number], packet->length, leaves_at);
     sim_world_carry(host->world, packet, leaves_at);
 }
 
