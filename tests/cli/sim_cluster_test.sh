@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=common.sh
 . "$here/common.sh"
 
-cluster=("$missive" sim cluster --topology single --hosts 8 --messages 300)
+cluster=("$missive" sim cluster --topology single --hosts 8 --messages 300 --workload w2)
 
 expect 0 "Usage: missive sim cluster [OPTION...]" "$missive" sim cluster --help
 
@@ -69,11 +69,11 @@ expect 0 "there/w1-80.csv" "${cluster[@]}" --workload w1 --output there
 rm -r there
 expect 0 "all:" "${cluster[@]}" --no-files
 [ -z "$(ls)" ] || fail "--no-files left $(ls)"
-expect 1 "cannot write no-such-directory/w4-80.csv: No such file or directory" "${cluster[@]}" --output no-such-directory
+expect 1 "cannot write no-such-directory/w2-80.csv: No such file or directory" "${cluster[@]}" --output no-such-directory
 
 # One process after the other, or all at once: the same table. Another seed: another one.
 result() { # OPTION...
-    "${cluster[@]}" --no-files --runs 5 "$@" 2>"$scratch/errors" || fail "exit status $?: $(cat "$scratch/errors")"
+    "${cluster[@]}" --no-files --messages 100 --runs 5 "$@" 2>"$scratch/errors" || fail "exit status $?: $(cat "$scratch/errors")"
 }
 first=$(result --jobs 1)
 [[ $first == *"in 5 runs"* ]] || fail "not five runs: $first"
@@ -88,7 +88,7 @@ differs() { # OPTION...
     [ "$(result "$@")" != "$first" ] || fail "$* changes nothing"
 }
 differs --load 0.3
-differs --workload w5
+differs --workload w1
 differs --hosts 9
 differs --topology racks --hosts 16
 differs --link 25
@@ -96,7 +96,7 @@ differs --priorities 1
 differs --overcommit 1
 differs --paper
 differs --incast 4
-differs --buffer 20000
+differs --buffer 1600
 differs --warmup 10
 differs --set window=5000
 result --loss 0.02 | grep -q "packets lost at random: [1-9]" || fail "--loss loses nothing"
