@@ -125,6 +125,8 @@ uint64_t sim_cluster_wire_per_mille(const struct sim_cluster_options *options)
         uint32_t length = sim_workload_length(options->workload, i);
         uint64_t on_wire = cut_message(host, length).bytes;
 
+        if (options->replies)
+            on_wire += cut_message(host, 1).bytes;
         if (length > knobs->unsched_bytes)
             on_wire += (length - knobs->unsched_bytes + grant - 1) / grant *
                        wire_bytes(host, GRANT_LENGTH);
@@ -189,7 +191,7 @@ static struct message *find_message(const struct sender *sender, uint64_t id)
 {
     uint64_t place = (id - sender->first_id) / 2;
 
-    assert(place < sender->count && sender->messages[place].born_at != SIM_NEVER);
+    assert(place < sender->count);
     return &sender->messages[place];
 }
 
@@ -292,7 +294,25 @@ static void ring_arrival(struct sim_alarm *alarm)
     cluster->carried_fs %= 1000;
 }
 
-/* The receiver has the message: it is over at both ends. */
+/* Ends the RPC of a message that has come: by a reply, or at both ends in this instant. */
+static void end_rpc(struct cluster *cluster, struct sim_socket *socket,
+                    const struct homa_message *taken)
+{
+    uint64_t now = sim_engine_now(cluster->world);
+    struct sim_host *client = sim_world_host(cluster->world, sim_address_host(&taken->peer));
+
+    if (!cluster->options->replies) {
+        homa_engine_drop(socket->engine, now, &taken->peer, taken->id);
+        homa_engine_abort(sim_host_socket(client, 0)->engine, now, taken->id & ~UINT64_C(1), 0);
+        return;
+    }
+    struct mem_payload *payload = sim_payload_new(socket->host, NULL, 1);
+
+    if (homa_engine_reply(socket->engine, now, &taken->peer, taken->id, payload, 0) != 0)
+        sim_payload_free(socket->host, payload);
+}
+
+/* The receiver has the message. */
 static void finish(struct cluster *cluster, struct sim_socket *socket,
                    const struct homa_message *taken)
 {
@@ -305,11 +325,9 @@ static void finish(struct cluster *cluster, struct sim_socket *socket,
     struct message *message = find_message(sender, client_id);
     uint32_t bad;
 
-    assert(message->to == to && message->length == taken->length);
+    assert(message->born_at != SIM_NEVER && message->to == to && message->length == taken->length);
     homa_engine_return_bpages(socket->engine, now, taken->bpage_offsets, taken->num_bpages, &bad);
-    homa_engine_drop(socket->engine, now, &taken->peer, taken->id);
-    homa_engine_abort(sim_host_socket(sim_world_host(cluster->world, from), 0)->engine, now,
-                      client_id, 0);
+    end_rpc(cluster, socket, taken);
     if (message->counts) {
         bool is_near = is_same_rack(&options->network, from, to);
 
@@ -323,14 +341,21 @@ static void finish(struct cluster *cluster, struct sim_socket *socket,
     message->born_at = SIM_NEVER;
 }
 
-/* The sender has given up, which its receiver need not know. */
-static void fail(struct cluster *cluster, struct sim_socket *socket,
-                 const struct homa_message *taken)
+/* A reply has come; or the sender has given up, which its receiver need not know. */
+static void end_at_sender(struct cluster *cluster, struct sim_socket *socket,
+                          const struct homa_message *taken)
 {
     struct sender *sender = &cluster->senders[sim_host_number(socket->host)];
+    uint32_t bad;
+
+    if (taken->error == 0) {
+        homa_engine_return_bpages(socket->engine, sim_engine_now(cluster->world),
+                                  taken->bpage_offsets, taken->num_bpages, &bad);
+        return;
+    }
     struct message *message = find_message(sender, taken->id);
 
-    if (!message->counts)
+    if (!message->counts || message->born_at == SIM_NEVER)
         return;
     message->counts = false;
     cluster->result->failed++;
@@ -347,7 +372,7 @@ static void take_messages(void *context, struct sim_socket *socket)
         finish(cluster, socket, &taken);
     while (homa_engine_take(socket->engine, sim_engine_now(cluster->world), 0, HOMA_TAKE_RESPONSE,
                             &taken) == 0)
-        fail(cluster, socket, &taken);
+        end_at_sender(cluster, socket, &taken);
 }
 
 /* ---- looking on ---- */

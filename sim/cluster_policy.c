@@ -16,12 +16,14 @@ struct tuning {
     uint32_t window_packets;   /* ours; 0 = as many as unscheduled ones */
     uint32_t grant_bytes;      /* ours */
     uint32_t age_bytes;        /* ours, per microsecond at 10 Gbit/s */
+    uint32_t defer_bytes;      /* ours: shorter messages go first, whatever the age of others */
     uint32_t fifo_thousandths; /* ours, of the sender's packets */
 };
 
 static const struct tuning tunings[] = {
-    {"w1", 1, 1, 0, 10000, 80, 0}, {"w2", 3, 3, 0, 10000, 80, 0}, {"w3", 4, 4, 5, 1000, 20, 0},
-    {"w4", 7, 7, 0, 10000, 0, 50}, {"w5", 7, 7, 0, 10000, 0, 50}, {"", 4, 4, 0, 10000, 20, 0},
+    {"w1", 1, 1, 0, 10000, 80, 100, 0},  {"w2", 3, 3, 0, 10000, 20, 1000, 0},
+    {"w3", 4, 4, 5, 1000, 20, 1000, 0},  {"w4", 7, 7, 0, 10000, 0, 1000, 50},
+    {"w5", 7, 7, 0, 10000, 0, 1000, 50}, {"", 4, 4, 0, 10000, 20, 1000, 0},
 };
 
 static const struct tuning *tuning_for(const struct sim_workload *workload)
@@ -186,8 +188,7 @@ void sim_cluster_use_our_policy(struct sim_cluster_options *options)
     knobs->grant_bytes = tuning->grant_bytes;
     knobs->age_bytes_per_usec = tuning->age_bytes * (options->network.host_mbps / 1000) / 10;
     knobs->pacer_fifo_fraction = tuning->fifo_thousandths;
-    /* Shorter messages go first whatever their age; a packet takes all others as long anyway. */
-    knobs->defer_min_bytes = 100;
+    knobs->defer_min_bytes = tuning->defer_bytes;
     use_even_steps(options, HOMA_PRIORITIES - tuning->scheduled_levels);
 }
 

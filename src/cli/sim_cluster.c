@@ -37,6 +37,7 @@ enum option_key {
     OPTION_OVERCOMMIT,
     OPTION_INCAST,
     OPTION_LOSS,
+    OPTION_REPLIES,
     OPTION_BUFFER,
     OPTION_PAPER,
     OPTION_PAPER_WIRE,
@@ -63,6 +64,9 @@ static const struct argp_option option_table[] = {
      2},
     {"incast", OPTION_INCAST, "N", 0, "N hosts send, all to one; the load is that one's", 2},
     {"loss", OPTION_LOSS, "SHARE", 0, "of packets lost at random (0)", 2},
+    {"replies", OPTION_REPLIES, NULL, 0,
+     "each message is answered with one byte, which is load too; else RPCs end without a packet",
+     2},
     {"overcommit", OPTION_OVERCOMMIT, "N", 0, "senders granted at a time (as published)", 3},
     {"paper", OPTION_PAPER, NULL, 0,
      "the published policy and wire overheads instead of ours (see docs/scheduling.md)", 3},
@@ -136,6 +140,9 @@ static error_t parse_network(int key, char *text, struct argp_state *state,
     case OPTION_INCAST:
         options->pattern = SIM_INCAST;
         options->senders = (uint32_t)option_number(state, "--incast", text, 1, 9999);
+        return 0;
+    case OPTION_REPLIES:
+        options->replies = true;
         return 0;
     case OPTION_LOSS:
         options->loss_ppm = (uint32_t)option_share(state, "--loss", text, 1000000, 1000000);

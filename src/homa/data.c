@@ -124,7 +124,7 @@ static void receive(struct homa_engine *engine, struct homa_rpc *rpc,
     struct homa_incoming *in = &rpc->in;
     struct homa_share *share = rpc->peer->share;
     struct homa_range ranges[HOMA_NEW_RANGES_MAX];
-    uint64_t gap_wait = homa_peer_gap_wait(rpc->peer);
+    uint64_t gap_wait = homa_peer_gap_wait(engine, rpc->peer);
     uint32_t start = packet->data.offset;
     uint32_t had = in->received.bytes;
     uint32_t had_gaps = in->received.gaps;

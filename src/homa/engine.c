@@ -76,6 +76,8 @@ static void apply_knobs(struct homa_engine *engine, const struct homa_knobs *kno
     engine->waits = (struct homa_waits){
         .resend_first = (uint64_t)knobs->resend_ticks * HOMA_MS,
         .resend_interval = (uint64_t)knobs->resend_interval * HOMA_MS,
+        .ask_least = (uint64_t)knobs->ask_least_usecs * HOMA_US,
+        .gap_least = (uint64_t)knobs->gap_least_usecs * HOMA_US,
         .timeout = (uint64_t)knobs->timeout_ticks * HOMA_MS,
         .ack_first = (uint64_t)knobs->request_ack_ticks * HOMA_MS,
         .tombstone = (uint64_t)knobs->tombstone_ms * HOMA_MS,
@@ -83,6 +85,8 @@ static void apply_knobs(struct homa_engine *engine, const struct homa_knobs *kno
     /* A wait of nothing would be judged for ever within one instant. */
     engine->waits.resend_first = homa_max_u64(engine->waits.resend_first, HOMA_MS);
     engine->waits.resend_interval = homa_max_u64(engine->waits.resend_interval, HOMA_MS);
+    engine->waits.ask_least = homa_max_u64(engine->waits.ask_least, HOMA_US);
+    engine->waits.gap_least = homa_max_u64(engine->waits.gap_least, HOMA_US);
     engine->waits.timeout = homa_max_u64(engine->waits.timeout, HOMA_MS);
     engine->waits.ack_first = homa_max_u64(engine->waits.ack_first, HOMA_MS);
     engine->waits.busy_longest = homa_max_u64(engine->waits.timeout / 4, HOMA_MS);

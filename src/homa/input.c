@@ -168,7 +168,7 @@ static void take_need_ack(struct homa_engine *engine, const struct base_address 
     }
     if (homa_timer_is_our_turn(engine, rpc))
         homa_control_tell(engine, rpc, HOMA_TELL_BUSY);
-    else if (engine->clock - rpc->heard_at >= homa_peer_gap_wait(rpc->peer))
+    else if (engine->clock - rpc->heard_at >= homa_peer_gap_wait(engine, rpc->peer))
         homa_timer_ask_for_all(engine, rpc); /* it is not merely overtaken by this packet */
 }
 

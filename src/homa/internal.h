@@ -67,6 +67,8 @@ struct homa_note {
 struct homa_waits {
     uint64_t resend_first;
     uint64_t resend_interval;
+    uint64_t ask_least; /* a client hears nothing of its request: no RESEND before */
+    uint64_t gap_least; /* a gap has been noticed: no RESEND before */
     uint64_t timeout;
     uint64_t busy_longest; /* each BUSY in a row doubles the next wait, up to this */
     uint64_t ack_first;

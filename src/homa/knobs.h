@@ -39,6 +39,8 @@ struct homa_knobs {
     uint32_t defer_min_bytes;           /* messages shorter than this bypass the pacer */
     uint32_t poll_usecs;                /* ceiling of the spin in µs; HOMA_POLL_AUTO = adaptive */
     uint32_t resend_ticks;              /* ms of silence before the first RESEND */
+    uint32_t ask_least_usecs;           /* us a client waits for a sign before it asks */
+    uint32_t gap_least_usecs;           /* us from noticing a gap to asking for it */
     uint32_t resend_interval;           /* ms between later RESENDs */
     uint32_t timeout_ticks;             /* ms of silence before an RPC fails */
     uint32_t request_ack_ticks;         /* ms from the response to the first NEED_ACK */

@@ -10,11 +10,8 @@
 
 #include <assert.h>
 
-/* Bounds of the wait between noticing a gap and asking for it. */
-#define GAP_WAIT_MIN     (50 * HOMA_US)
+/* The wait between noticing a gap and asking for it, while no round trip has been measured. */
 #define GAP_WAIT_UNKNOWN HOMA_MS
-/* A client asks for a response that it has not heard of no sooner than this. */
-#define FIRST_ASK_MIN (500 * HOMA_US)
 
 /* Our own address is not hashed, so that all records of one remote socket share a bucket. */
 static uint32_t bucket_of(const struct homa_engine *engine, const struct base_address *address)
@@ -167,18 +164,19 @@ void homa_peer_sample_response(struct homa_peer *peer, uint64_t sample_ns)
     peer->response_ns = homa_max_u32(peer->response_ns, 1);
 }
 
-uint64_t homa_peer_gap_wait(const struct homa_peer *peer)
+uint64_t homa_peer_gap_wait(const struct homa_engine *engine, const struct homa_peer *peer)
 {
     if (peer->rtt_ns == 0)
         return GAP_WAIT_UNKNOWN;
-    return homa_max_u64(GAP_WAIT_MIN, peer->rtt_ns + 4 * (uint64_t)peer->rtt_variation_ns);
+    return homa_max_u64(engine->waits.gap_least,
+                        peer->rtt_ns + 4 * (uint64_t)peer->rtt_variation_ns);
 }
 
 uint64_t homa_peer_first_ask_wait(const struct homa_engine *engine, const struct homa_peer *peer)
 {
     if (peer->response_ns == 0)
         return engine->waits.resend_first;
-    return homa_min_u64(homa_max_u64(FIRST_ASK_MIN, 4 * (uint64_t)peer->response_ns),
+    return homa_min_u64(homa_max_u64(engine->waits.ask_least, 4 * (uint64_t)peer->response_ns),
                         engine->waits.resend_first);
 }
 

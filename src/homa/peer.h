@@ -79,7 +79,7 @@ void homa_peer_sample_rtt(struct homa_peer *peer, uint64_t sample_ns);
 void homa_peer_sample_response(struct homa_peer *peer, uint64_t sample_ns);
 
 /* How long after a gap has been noticed it is asked for. */
-uint64_t homa_peer_gap_wait(const struct homa_peer *peer);
+uint64_t homa_peer_gap_wait(const struct homa_engine *engine, const struct homa_peer *peer);
 
 /* How long a client that hears nothing waits before it asks for the first time. */
 uint64_t homa_peer_first_ask_wait(const struct homa_engine *engine, const struct homa_peer *peer);

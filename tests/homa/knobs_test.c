@@ -218,6 +218,8 @@ static void the_defaults_are_those_of_the_specification(void **state)
     assert_int_equal(knobs.defer_min_bytes, 1000);
     assert_int_equal(knobs.poll_usecs, HOMA_POLL_AUTO);
     assert_int_equal(knobs.resend_ticks, 5);
+    assert_int_equal(knobs.ask_least_usecs, 500);
+    assert_int_equal(knobs.gap_least_usecs, 50);
     assert_int_equal(knobs.resend_interval, 5);
     assert_int_equal(knobs.timeout_ticks, 1000);
     assert_int_equal(knobs.request_ack_ticks, 2);
@@ -341,6 +343,8 @@ static void every_knob_has_its_range(void **state)
         {"defer_min_bytes", 0, INT32_MAX},
         {"poll_usecs", 0, 1000000},
         {"resend_ticks", 1, 3600000},
+        {"ask_least_usecs", 1, 1000000},
+        {"gap_least_usecs", 1, 1000000},
         {"resend_interval", 1, 3600000},
         {"timeout_ticks", 1, 3600000},
         {"request_ack_ticks", 1, 3600000},

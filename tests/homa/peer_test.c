@@ -128,12 +128,21 @@ static void a_peer_whose_last_rpc_ends_becomes_forgettable(void **state)
 
 /* ---- estimates ---- */
 
+static uint64_t gap_wait(const struct homa_peer *peer)
+{
+    struct lab *lab = lab_open(1);
+    uint64_t wait = homa_peer_gap_wait(lab_engine(lab, 0), peer);
+
+    lab_close(lab);
+    return wait;
+}
+
 static void without_a_sample_a_gap_waits_a_millisecond(void **state)
 {
     struct homa_peer peer = {0};
 
     (void)state;
-    assert_int_equal(homa_peer_gap_wait(&peer), LAB_MS);
+    assert_int_equal(gap_wait(&peer), LAB_MS);
 }
 
 static void a_gap_waits_for_a_round_trip_and_four_variations(void **state)
@@ -142,10 +151,10 @@ static void a_gap_waits_for_a_round_trip_and_four_variations(void **state)
 
     (void)state;
     homa_peer_sample_rtt(&peer, 100 * LAB_US);
-    assert_int_equal(homa_peer_gap_wait(&peer), 300 * LAB_US);
+    assert_int_equal(gap_wait(&peer), 300 * LAB_US);
     for (unsigned i = 0; i < 100; i++)
         homa_peer_sample_rtt(&peer, 100 * LAB_US);
-    assert_in_range(homa_peer_gap_wait(&peer), 100 * LAB_US, 101 * LAB_US);
+    assert_in_range(gap_wait(&peer), 100 * LAB_US, 101 * LAB_US);
 }
 
 static void a_gap_never_waits_less_than_50_us(void **state)
@@ -155,7 +164,25 @@ static void a_gap_never_waits_less_than_50_us(void **state)
     (void)state;
     for (unsigned i = 0; i < 100; i++)
         homa_peer_sample_rtt(&peer, LAB_US);
-    assert_int_equal(homa_peer_gap_wait(&peer), 50 * LAB_US);
+    assert_int_equal(gap_wait(&peer), 50 * LAB_US);
+}
+
+static void the_least_waits_are_knobs(void **state)
+{
+    struct homa_engine_options options = lab_options();
+    struct homa_peer peer = {0};
+
+    (void)state;
+    options.knobs.gap_least_usecs = 7;
+    options.knobs.ask_least_usecs = 20;
+    struct lab *lab = lab_open_with(1, &options, 0);
+
+    for (unsigned i = 0; i < 100; i++)
+        homa_peer_sample_rtt(&peer, LAB_US);
+    homa_peer_sample_response(&peer, LAB_US);
+    assert_int_equal(homa_peer_gap_wait(lab_engine(lab, 0), &peer), 7 * LAB_US);
+    assert_int_equal(homa_peer_first_ask_wait(lab_engine(lab, 0), &peer), 20 * LAB_US);
+    lab_close(lab);
 }
 
 static void samples_of_nothing_and_of_hours_are_survived(void **state)
@@ -170,10 +197,10 @@ static void samples_of_nothing_and_of_hours_are_survived(void **state)
         homa_peer_sample_rtt(&peer, UINT64_MAX);
         homa_peer_sample_response(&peer, UINT64_MAX);
     }
-    assert_true(homa_peer_gap_wait(&peer) >= 100 * LAB_MS);
+    assert_true(gap_wait(&peer) >= 100 * LAB_MS);
     for (unsigned i = 0; i < 1000; i++)
         homa_peer_sample_rtt(&peer, LAB_US);
-    assert_in_range(homa_peer_gap_wait(&peer), 50 * LAB_US, 51 * LAB_US);
+    assert_in_range(gap_wait(&peer), 50 * LAB_US, 51 * LAB_US);
 }
 
 static void only_the_best_response_times_say_something_about_the_path(void **state)
@@ -303,6 +330,7 @@ int main(void)
         cmocka_unit_test(without_a_sample_a_gap_waits_a_millisecond),
         cmocka_unit_test(a_gap_waits_for_a_round_trip_and_four_variations),
         cmocka_unit_test(a_gap_never_waits_less_than_50_us),
+        cmocka_unit_test(the_least_waits_are_knobs),
         cmocka_unit_test(samples_of_nothing_and_of_hours_are_survived),
         cmocka_unit_test(only_the_best_response_times_say_something_about_the_path),
         cmocka_unit_test(a_retransmitted_response_measures_nothing),
