@@ -254,6 +254,25 @@ static void who_waits_beyond_its_half_holds_nobody_up(void **state)
     lab_close(lab);
 }
 
+static void who_is_beyond_its_half_does_not_go_before_a_longer_one_within(void **state)
+{
+    struct lab *lab = open_small(4);
+    struct lab_message message;
+
+    (void)state;
+    deliver(lab, MODEST, 200, BPAGE_SIZE);
+    assert_int_equal(lab_take_only(lab, SERVER, HOMA_TAKE_REQUEST, &message), 0);
+    deliver(lab, GREEDY, 100, BPAGE_SIZE);
+    deliver(lab, GREEDY, 102, BPAGE_SIZE);
+    begin(lab, MODEST, 202, 2 * BPAGE_SIZE);
+    assert_true(is_stalled(lab, MODEST, 202)); /* one bpage is left */
+    begin(lab, GREEDY, 104, 1000);
+    assert_true(is_stalled(lab, GREEDY, 104));
+    lab_give_back(lab, SERVER, &message);
+    assert_false(is_stalled(lab, MODEST, 202));
+    lab_close(lab);
+}
+
 static void two_hosts_do_not_take_space_from_each_other_in_turns(void **state)
 {
     struct lab *lab = open_small(3); /* a half is one bpage and a half */
@@ -507,6 +526,7 @@ int main(void)
         cmocka_unit_test(responses_are_preempted_like_requests),
         cmocka_unit_test(complete_messages_are_counted_and_never_taken_back),
         cmocka_unit_test(who_waits_beyond_its_half_holds_nobody_up),
+        cmocka_unit_test(who_is_beyond_its_half_does_not_go_before_a_longer_one_within),
         cmocka_unit_test(two_hosts_do_not_take_space_from_each_other_in_turns),
         cmocka_unit_test(a_message_longer_than_half_preempts_nobody),
         cmocka_unit_test(honest_requests_go_on_beside_a_greedy_host),
