@@ -1,7 +1,8 @@
 /*
- * A simulated host (host.h). Whatever happens to it leads to run(): a packet has come, a timer is
- * due, the card can take more, somebody touched an engine. run() does what is to be done in the
- * order that homa/engine.h prescribes, and sets the alarms for what comes next:
+ * A simulated host (host.h); what it sends goes through card.c. Whatever happens to it leads to
+ * run(): a packet has come, a timer is due, the card can take more, somebody touched an engine.
+ * run() does what is to be done in the order that homa/engine.h prescribes, and sets the alarms for
+ * what comes next:
  *
  *     work      something is to be done as soon as the processor is free
  *     timer     an engine's deadline; may ring early, never late
@@ -9,56 +10,19 @@
  */
 #include "sim/host.h"
 
-#include "sim/backlog.h"
+#include "sim/host_internal.h"
 #include "sim/memory.h"
-#include "sim/world.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_MAX        64u
 #define GRANTS_AT_A_TIME 16u
 /* Rounds of application and scheduler that follow from each other in one instant, and how long an
  * application that could go on like that forever is made to wait then. */
 #define ROUNDS_MAX   64u
 #define ROUNDS_PAUSE SIM_US
-
-struct sim_host {
-    struct sim_alarm work;
-    struct sim_alarm timer;
-    struct sim_alarm card;
-    struct sim_world *world;
-    struct sim_host_options options;
-    uint32_t number;
-    uint32_t next_socket; /* whose turn it is to send */
-    struct sim_socket sockets[SIM_SOCKETS_MAX];
-    struct homa_sched *sched;
-    bool is_up;
-    bool is_running;
-    bool has_more; /* to send, perhaps, which waits for the processor */
-
-    /* The card. */
-    sim_time card_idle_at;
-    sim_time ps_per_kilobyte; /* 1,000 bytes through the card */
-    sim_time burst_time;      /* that many bytes earlier than at a steady pace */
-    struct sim_backlog backlogs[SIM_SOCKETS_MAX];
-
-    /* The processor. */
-    bool has_processor;
-    sim_time busy_until;
-    sim_time spent; /* in this run */
-    sim_time busy;  /* in all */
-    sim_time stopped_until;
-    sim_time judged_at; /* when timers were judged last */
-    struct sim_packet *first_waiting;
-    struct sim_packet *last_waiting;
-    uint64_t waiting_bytes;
-
-    uint64_t overflows;
-    uint64_t payloads;
-};
 
 uint32_t sim_host_number(const struct sim_host *host)
 {
@@ -106,11 +70,6 @@ sim_time sim_host_now(const struct sim_host *host)
     return sim_world_now(host->world) + host->spent;
 }
 
-static struct sim_network *network_of(const struct sim_host *host)
-{
-    return sim_world_network(host->world);
-}
-
 /* ---- addresses and time ---- */
 
 static struct base_ip ip_of(uint32_t number)
@@ -132,12 +91,6 @@ uint32_t sim_address_host(const struct base_address *address)
     uint32_t host = (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
 
     return ip[0] == 10 && host > 0 && host <= UINT16_MAX ? host - 1 : UINT32_MAX;
-}
-
-/* The engine's time as the host has it. */
-static uint64_t engine_now(const struct sim_host *host)
-{
-    return sim_engine_now(host->world);
 }
 
 static sim_time from_engine_time(uint64_t ns)
@@ -190,164 +143,6 @@ static void free_released(struct sim_host *host, struct homa_engine *engine)
     }
 }
 
-/* ---- packets out ---- */
-
-/* The datagram as a packet of the network; `packets` of them in a row when they are bundled. */
-static struct sim_packet *make_datagram(struct sim_host *host, const struct sim_socket *socket,
-                                        const struct base_packet *packets, uint32_t count)
-{
-    struct sim_packet *made = sim_packet_new(network_of(host));
-    size_t length = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        length += base_packet_length(&packets[i]);
-    made->length = (uint32_t)length;
-    made->from = (uint16_t)host->number;
-    made->to = (uint16_t)sim_address_host(&packets->to);
-    made->source_port = socket->port;
-    made->destination_port = packets->to.port;
-    made->priority = packets->priority;
-    made->wire_bytes = made->length + host->options.wire_overhead;
-    if (made->wire_bytes < host->options.wire_minimum)
-        made->wire_bytes = host->options.wire_minimum;
-    made->header_length = packets->header_length;
-    memcpy(made->header, packets->header, packets->header_length);
-    if (!sim_world_carries_payload(host->world))
-        return made;
-    uint8_t *to = made->bytes = sim_allocate(length, 1);
-
-    for (uint32_t i = 0; i < count; i++) {
-        memcpy(to, packets[i].header, packets[i].header_length);
-        to += packets[i].header_length;
-        if (packets[i].payload_length > 0)
-            memcpy(to, packets[i].payload, packets[i].payload_length);
-        to += packets[i].payload_length;
-    }
-    return made;
-}
-
-static sim_time time_on_card(const struct sim_host *host, uint32_t wire_bytes)
-{
-    return wire_bytes * host->ps_per_kilobyte / 1000;
-}
-
-static void card_take(struct sim_host *host, const struct sim_socket *socket,
-                      const struct base_packet *packets, uint32_t count, bool is_segment)
-{
-    struct sim_packet *packet = make_datagram(host, socket, packets, count);
-    sim_time ready;
-    sim_time leaves_at;
-
-    host->spent +=
-        is_segment ? host->options.processor.segment_out : host->options.processor.packet_out;
-    ready = sim_host_now(host) + host->options.send_delay;
-    if (host->card_idle_at < ready)
-        host->card_idle_at = ready;
-    host->card_idle_at += time_on_card(host, packet->wire_bytes);
-    leaves_at = host->card_idle_at;
-    if (host->burst_time > 0)
-        leaves_at = leaves_at > ready + host->burst_time ? leaves_at - host->burst_time : ready;
-    if (host->options.measures_backlog)
-        sim_backlog_add(&host->backlogs[socket->number], packet->length, leaves_at);
-    sim_world_carry(host->world, packet, leaves_at);
-}
-
-/* When the card has room for the next packet. */
-static sim_time card_room_at(const struct sim_host *host)
-{
-    sim_time ahead = host->options.send_delay + host->options.card_queue;
-
-    return host->card_idle_at > ahead ? host->card_idle_at - ahead : 0;
-}
-
-static struct base_backlog backlog_of(struct sim_host *host, const struct sim_socket *socket)
-{
-    struct base_backlog backlog = {0};
-    sim_time now = sim_host_now(host) + host->options.send_delay;
-
-    if (!host->options.sees_backlog)
-        return backlog;
-    if (host->options.measures_backlog)
-        return sim_backlog_look(&host->backlogs[socket->number], now);
-    backlog.bytes_per_second = 1000 * (SIM_S / host->ps_per_kilobyte);
-    if (host->card_idle_at > now)
-        backlog.bytes = (host->card_idle_at - now) * 1000 / host->ps_per_kilobyte;
-    return backlog;
-}
-
-/* How many of the packets make up the next datagram. */
-static uint32_t bundle_size(const struct sim_host *host, const struct base_packet *packets,
-                            uint32_t count)
-{
-    uint32_t taken = 1;
-    size_t length = base_packet_length(packets);
-
-    while (host->options.bundles && taken < count && packets[taken - 1].may_be_followed &&
-           packets[taken].priority == packets->priority &&
-           base_address_equal(&packets[taken].to, &packets->to) &&
-           length + base_packet_length(&packets[taken]) <= host->options.packet_bytes)
-        length += base_packet_length(&packets[taken++]);
-    return taken;
-}
-
-/* Whether one send carries this datagram together with the one before. */
-static bool is_segment(const struct sim_host *host, const struct base_packet *before,
-                       const struct base_packet *packet)
-{
-    return host->options.processor.segment_out > 0 &&
-           base_packet_length(before) == host->options.packet_bytes &&
-           before->priority == packet->priority && base_address_equal(&before->to, &packet->to);
-}
-
-/* One batch of one socket. Returns whether there was anything to send. */
-static bool send_batch(struct sim_host *host, struct sim_socket *socket)
-{
-    struct base_packet packets[BATCH_MAX];
-    struct base_backlog backlog = backlog_of(host, socket);
-    uint32_t count = (uint32_t)homa_engine_output(socket->engine, engine_now(host), &backlog,
-                                                  packets, host->options.output_batch);
-    uint32_t sent = 0;
-
-    while (sent < count && card_room_at(host) <= sim_host_now(host)) {
-        uint32_t taken = bundle_size(host, &packets[sent], count - sent);
-        bool is_next_segment = sent > 0 && is_segment(host, &packets[sent - 1], &packets[sent]);
-
-        card_take(host, socket, &packets[sent], taken, is_next_segment);
-        sent += taken;
-    }
-    if (sent < count)
-        homa_engine_unsend(socket->engine, packets, sent, count);
-    return count > 0;
-}
-
-/* Fills the card, the sockets taking turns. A processor, which takes time for it, looks at what has
- * come meanwhile after one turn of each: then there may be more to send. */
-static void send(struct sim_host *host)
-{
-    uint32_t idle = 0;
-    uint32_t turns = 0;
-
-    host->has_more = false;
-    while (idle < host->options.sockets) {
-        struct sim_socket *socket = &host->sockets[host->next_socket];
-
-        if (card_room_at(host) > sim_host_now(host)) {
-            sim_alarm_set(sim_world_clock(host->world), &host->card, card_room_at(host));
-            return;
-        }
-        if (host->has_processor && turns++ == host->options.sockets) {
-            host->has_more = true;
-            return;
-        }
-        if (socket->engine != NULL && send_batch(host, socket))
-            idle = 0;
-        else
-            idle++;
-        if (++host->next_socket == host->options.sockets)
-            host->next_socket = 0;
-    }
-}
-
 /* ---- packets in ---- */
 
 static struct sim_socket *find_socket(struct sim_host *host, uint16_t port)
@@ -374,12 +169,12 @@ static void take_in(struct sim_host *host, struct sim_packet *packet)
         sim_world_see(host->world, SIM_DELIVERED, packet);
         if (packet->bytes == NULL)
             arrival.bytes = sim_memory_before_nowhere(packet->header, packet->header_length);
-        homa_engine_input(socket->engine, engine_now(host), &arrival);
+        homa_engine_input(socket->engine, sim_host_engine_now(host), &arrival);
     } else {
         sim_world_see(host->world, SIM_OVERFLOW, packet);
     }
     host->spent += host->options.processor.packet_in;
-    sim_packet_free(network_of(host), packet);
+    sim_packet_free(sim_network_of(host), packet);
 }
 
 static uint64_t buffer_use(const struct sim_host *host, const struct sim_packet *packet)
@@ -414,13 +209,14 @@ static bool schedule(struct sim_host *host, struct sim_socket *socket)
         return false;
     sim_world_see_schedule(host->world, host, false);
     do {
-        count = homa_engine_schedule(socket->engine, engine_now(host), grants, GRANTS_AT_A_TIME);
+        count = homa_engine_schedule(socket->engine, sim_host_engine_now(host), grants,
+                                     GRANTS_AT_A_TIME);
         for (size_t i = 0; i < count; i++) {
             struct sim_socket *owner = grants[i].owner->cookie;
 
             homa_engine_encode_grant(&grants[i], owner->port, HOMA_FORMAT_UDP,
                                      homa_engine_knobs(owner->engine), &packet);
-            card_take(host, owner, &packet, 1, false);
+            sim_card_take(host, owner, &packet, 1, false);
         }
     } while (count == GRANTS_AT_A_TIME);
     sim_world_see_schedule(host->world, host, true);
@@ -445,7 +241,7 @@ static void send_and_rest(struct sim_host *host)
 {
     uint64_t next = HOMA_NEVER;
 
-    send(host);
+    sim_card_fill(host);
     for (uint32_t i = 0; i < host->options.sockets; i++) {
         struct homa_engine *engine = host->sockets[i].engine;
 
@@ -526,7 +322,7 @@ static void advance(struct sim_host *host)
     host->judged_at = sim_world_now(host->world);
     for (uint32_t i = 0; i < host->options.sockets; i++)
         if (host->sockets[i].engine != NULL)
-            homa_engine_advance(host->sockets[i].engine, engine_now(host));
+            homa_engine_advance(host->sockets[i].engine, sim_host_engine_now(host));
 }
 
 /* Does what there is to do; `judges`: timers too. */
@@ -588,7 +384,7 @@ void sim_host_arrive(struct sim_host *host, struct sim_packet *packet)
 
     if (!host->is_up) {
         sim_world_see(host->world, SIM_OVERFLOW, packet);
-        sim_packet_free(network_of(host), packet);
+        sim_packet_free(sim_network_of(host), packet);
         return;
     }
     if (!host->has_processor && host->stopped_until <= now && host->first_waiting == NULL) {
@@ -602,7 +398,7 @@ void sim_host_arrive(struct sim_host *host, struct sim_packet *packet)
         host->waiting_bytes + buffer_use(host, packet) > processor->receive_buffer) {
         host->overflows++;
         sim_world_see(host->world, SIM_OVERFLOW, packet);
-        sim_packet_free(network_of(host), packet);
+        sim_packet_free(sim_network_of(host), packet);
         return;
     }
     packet->next = NULL;
@@ -625,7 +421,7 @@ void sim_host_network_error(struct sim_host *host, uint16_t port,
 
     if (socket == NULL)
         return;
-    homa_engine_network_error(socket->engine, engine_now(host), error);
+    homa_engine_network_error(socket->engine, sim_host_engine_now(host), error);
     sim_host_touch(host);
 }
 
@@ -638,7 +434,7 @@ static void open_socket(struct sim_host *host, uint32_t number, uint64_t seed)
     struct homa_engine_options engine_options = {
         .knobs = options->knobs,
         .seed = seed,
-        .now = engine_now(host),
+        .now = sim_host_engine_now(host),
         .max_message = options->max_message,
         .max_rpcs = options->max_rpcs,
         .max_peers = options->max_peers,
@@ -668,7 +464,8 @@ static void open_socket(struct sim_host *host, uint32_t number, uint64_t seed)
         socket->region.base = sim_memory_region(socket->region.length);
     if (bpage_pool_open(&socket->bpages, options->region_bpages) != 0)
         sim_out_of_memory();
-    homa_engine_set_region(socket->engine, engine_now(host), &socket->region, socket->bpages);
+    homa_engine_set_region(socket->engine, sim_host_engine_now(host), &socket->region,
+                           socket->bpages);
 }
 
 void sim_host_close_socket(struct sim_host *host, uint32_t number)
@@ -677,7 +474,7 @@ void sim_host_close_socket(struct sim_host *host, uint32_t number)
 
     if (socket->engine == NULL)
         return;
-    homa_engine_shutdown(socket->engine, engine_now(host));
+    homa_engine_shutdown(socket->engine, sim_host_engine_now(host));
     free_released(host, socket->engine);
     homa_engine_detach(socket->engine);
     homa_engine_close(socket->engine);
@@ -695,7 +492,7 @@ struct sim_host *sim_host_open(struct sim_world *world, uint32_t number,
     const struct sim_processor *processor = &options->processor;
 
     assert(options->sockets >= 1 && options->sockets <= SIM_SOCKETS_MAX);
-    assert(options->output_batch >= 1 && options->output_batch <= BATCH_MAX);
+    assert(options->output_batch >= 1 && options->output_batch <= SIM_BATCH_MAX);
     assert(sim_world_carries_payload(world) || !options->bundles); /* one header travels then */
     host->world = world;
     host->number = number;
@@ -730,7 +527,7 @@ static void forget_waiting(struct sim_host *host)
         struct sim_packet *packet = host->first_waiting;
 
         host->first_waiting = packet->next;
-        sim_packet_free(network_of(host), packet);
+        sim_packet_free(sim_network_of(host), packet);
     }
     host->waiting_bytes = 0;
 }
