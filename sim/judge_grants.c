@@ -138,34 +138,6 @@ static void object(struct sim_judge *judge, const struct sim_host *host,
                      what, is, most);
 }
 
-/* Bytes that the scheduler granted and that have not come, as far as they are surely its own: what
- * senders announce without a grant ends at their unscheduled limit where nobody lies or forgets. */
-static uint64_t scheduled_bytes(const struct sim_judge *judge,
-                                const struct judged_messages *messages)
-{
-    const struct sim_scenario *scenario = judge->scenario;
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < messages->count; i++) {
-        const struct homa_sched_view *view = &messages->list[i].view;
-        uint32_t sender = sim_address_host(&view->peer);
-        uint32_t from = view->received;
-
-        if (sender >= scenario->host_count || view->is_stalled)
-            continue;
-        if (from < scenario->hosts[sender].knobs.unsched_bytes)
-            from = scenario->hosts[sender].knobs.unsched_bytes;
-        sum += view->granted > from ? view->granted - from : 0;
-    }
-    return sum;
-}
-
-static bool may_senders_claim(const struct sim_scenario *scenario)
-{
-    return scenario->hostile != UINT32_MAX || scenario->event_count > 0 ||
-           sim_fault_changes_bytes(&scenario->faults);
-}
-
 static void judge_room(struct sim_judge *judge, const struct sim_host *host,
                        const struct homa_sched_view *view)
 {
@@ -176,10 +148,6 @@ static void judge_room(struct sim_judge *judge, const struct sim_host *host,
     if (outstanding > knobs->max_incoming)
         object(judge, host, view, "too much is granted on the host", outstanding,
                knobs->max_incoming);
-    if (!may_senders_claim(judge->scenario) &&
-        scheduled_bytes(judge, &judge->after) > knobs->max_incoming)
-        object(judge, host, view, "too much is outstanding on the host",
-               scheduled_bytes(judge, &judge->after), knobs->max_incoming);
     if (view->owner->outstanding > view->owner->limit_bytes)
         object(judge, host, view, "too much is granted for the socket", view->owner->outstanding,
                view->owner->limit_bytes);
@@ -268,7 +236,8 @@ static void judge_reports(struct sim_judge *judge, struct sim_host *host)
 
     for (uint32_t i = 0; i < sim_host_options(host)->sockets; i++) {
         walk.socket = sim_host_socket(host, i);
-        if (walk.socket->engine != NULL)
+        /* One that has yet to report may have given up what it had received. */
+        if (walk.socket->engine != NULL && !homa_engine_wants_schedule(walk.socket->engine))
             homa_engine_view(walk.socket->engine, judge_report, &walk);
     }
 }
