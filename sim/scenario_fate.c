@@ -257,7 +257,8 @@ static void draw_hostile(struct sim_scenario *scenario)
             hostility->interval = 8 * packet;
         scenario->is_speed_judged = (hostility->acts & SIM_HOSTILE_BIT(SIM_HOSTILE_FLOODS)) == 0 &&
                                     scenario->hosts[0].max_rpcs >= SIM_PLENTY_RPCS &&
-                                    scenario->has_room;
+                                    scenario->hosts[0].max_peers >= 512 &&
+                                    scenario->hosts[0].sched_messages >= 4096 && scenario->has_room;
     }
     for (uint32_t i = 0; i < scenario->event_count; i++)
         scenario->events[i].host %= scenario->hostile;
