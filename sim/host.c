@@ -103,12 +103,9 @@ static sim_time from_engine_time(uint64_t ns)
 
 struct mem_payload *sim_payload_new(struct sim_host *host, uint8_t *bytes, uint32_t length)
 {
-    struct sim_payload *made = malloc(sizeof(*made));
+    struct sim_payload *made = sim_allocate(1, sizeof(*made));
 
-    if (made == NULL)
-        sim_out_of_memory();
     made->bytes = bytes;
-    made->holder = NULL;
     made->payload = (struct mem_payload){
         .bytes = bytes != NULL ? bytes : sim_memory_nowhere(),
         .length = length,
