@@ -97,7 +97,11 @@ static uint32_t scheduled_levels(const struct homa_knobs *knobs)
     return lowest > 0 ? lowest : 1;
 }
 
-/* What one sender may owe while nobody else wants grants, and what its claims count for. */
+/*
+ * What one sender may owe, and what its claims count for. Not just a window: what an earlier and
+ * longer message of it was granted may wait there, behind what the sender has for others, and the
+ * shorter one that comes now must not wait for that.
+ */
 static uint32_t one_sender_s_most(const struct homa_sched *sched)
 {
     return sched->window > sched->max_incoming / 2 ? sched->window : sched->max_incoming / 2;
@@ -208,12 +212,6 @@ static uint32_t wanted_by(const struct homa_sched_message *message, uint32_t win
     return at_most(lacking, rest(most, message->sender->owed));
 }
 
-/* What one sender may owe: a window, as long as others want grants too. */
-static uint32_t senders_most(const struct homa_sched *sched, uint32_t window)
-{
-    return sched->ledger.ranked > 1 ? window : one_sender_s_most(sched);
-}
-
 /* Few active messages use the lowest levels, so that a shorter one that comes can be put above. */
 static uint8_t level_of_rank(const struct homa_sched *sched, uint32_t rank)
 {
@@ -282,7 +280,7 @@ static uint32_t grant_oldest(struct homa_sched *sched, struct grant_list *list)
         return 0;
     uint32_t window = window_now(sched);
     /* A window more than its sender may owe else: its shorter messages do not starve it either. */
-    uint64_t most = (uint64_t)senders_most(sched, window) + window;
+    uint64_t most = (uint64_t)one_sender_s_most(sched) + window;
     uint32_t wanted = at_most(sched->fifo_due, wanted_by(message, window, most));
     uint32_t bytes = at_most(wanted, room_for(sched, message->owner));
 
@@ -307,7 +305,7 @@ static bool grant_active(struct homa_sched *sched, uint64_t reserved, struct gra
 {
     uint32_t places = active_count(sched);
     uint32_t window = window_now(sched);
-    uint32_t most = senders_most(sched, window);
+    uint32_t most = one_sender_s_most(sched);
     uint32_t passed_over = 0;
     uint32_t taken = 0;
     struct homa_sched_message *message = homa_ledger_first(&sched->ledger);

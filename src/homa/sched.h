@@ -17,9 +17,9 @@
  * their limits until enough has arrived; grants stop that long. (The unscheduled bytes of new
  * messages, which nobody granted, can have the same effect.)
  *
- * One host cannot keep the others from their grants. All it owes, with all its messages, has to fit
- * into one window, or half of max_incoming while nobody else wants grants, before it gets more;
- * and what it claims to send ungranted counts against max_incoming up to that half only.
+ * One host cannot keep the others from their grants. It has one place among the active, and all it
+ * owes, with all its messages, has to fit into half of max_incoming before it gets more; what it
+ * claims to send ungranted counts against max_incoming up to that half only.
  *
  * Pure and not thread-safe: the socket layer has one lock for it, taken after a socket's lock.
  */

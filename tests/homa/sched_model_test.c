@@ -185,11 +185,9 @@ static void check_rank(const struct model *model, const struct model_message *me
         return;
     }
     uint32_t used = active < LEVELS ? active : LEVELS;
-    uint64_t window =
-        model->knobs.window != 0 ? model->knobs.window : model->knobs.max_incoming / (active + 1);
     uint64_t owes = owed_by(model, message->sender) + grant->offset - message->granted;
 
-    assert_true(owes <= (ranked > 1 ? window : half(model)));
+    assert_true(owes <= half(model));
 
     assert_true(rank < active);
     assert_int_equal(grant->priority, rank < used ? used - 1 - rank : 0);
