@@ -304,8 +304,8 @@ static void hosts_links_carry_the_load_that_was_asked_for(void **state)
 
         assert_int_equal(result.finished, known[i].messages);
         for (unsigned kind = SIM_PORT_UP; kind <= SIM_PORT_DOWN; kind += 2)
-            assert_in_range(use_permille(&result, kind, 8), known[i].load_permille * 97 / 100,
-                            known[i].load_permille * 103 / 100);
+            assert_in_range(use_permille(&result, kind, 8), known[i].load_permille * 95 / 100,
+                            known[i].load_permille * 105 / 100);
         sim_slowdown_close(result.slowdown);
         close_workload(&options);
     }
