@@ -104,7 +104,10 @@ static uint32_t scheduled_levels(const struct homa_knobs *knobs)
  */
 static uint32_t one_sender_s_most(const struct homa_sched *sched)
 {
-    return sched->window > sched->max_incoming / 2 ? sched->window : sched->max_incoming / 2;
+    uint32_t half = sched->max_incoming / 2;
+    uint32_t most = sched->window > half ? sched->window : half;
+
+    return most > 0 ? most : 1; /* with none nobody would ever be granted anything */
 }
 
 void homa_sched_set_knobs(struct homa_sched *sched, const struct homa_knobs *knobs)

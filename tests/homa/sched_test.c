@@ -209,6 +209,25 @@ static void window_0_shares_max_incoming_among_the_active_and_one_more(void **st
     finish(&fixture);
 }
 
+static void the_least_max_incoming_slows_grants_but_does_not_stop_them(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct homa_knobs knobs = plain_knobs();
+
+    knobs.window = 0;
+    knobs.max_incoming = 1;
+    begin_with(&fixture, &knobs, NO_LIMIT);
+    homa_sched_slot slot = add(&fixture, 0, 1, LONG);
+
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(run(&fixture, 0), 1);
+        assert_int_equal(fixture.grants[0].offset, UNSCHEDULED + i);
+        deliver(&fixture, slot, 0);
+    }
+    finish(&fixture);
+}
+
 static void new_knobs_count_at_once(void **state)
 {
     (void)state;
@@ -468,6 +487,7 @@ int main(void)
         cmocka_unit_test(the_window_is_granted_and_no_more),
         cmocka_unit_test(unscheduled_bytes_on_their_way_use_the_window),
         cmocka_unit_test(window_0_shares_max_incoming_among_the_active_and_one_more),
+        cmocka_unit_test(the_least_max_incoming_slows_grants_but_does_not_stop_them),
         cmocka_unit_test(new_knobs_count_at_once),
         cmocka_unit_test(small_steps_are_saved_up),
         cmocka_unit_test(the_last_bytes_are_granted_however_few),
