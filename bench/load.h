@@ -65,6 +65,7 @@ struct load_socket;
 
 /* Opens one; a server's, on a free port, if is_server. poll_usecs: the knob's value as text. */
 struct load_socket *load_open(const char *poll_usecs, bool is_server, uint16_t *port);
+void load_close(struct load_socket *socket);
 /* Whether the pacer may hold back what is sent, if the configuration lets it. */
 void load_set_paced(struct load_socket *socket, bool is_paced);
 /* Sends a request that is due (or was) at due_ns. */

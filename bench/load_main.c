@@ -110,6 +110,7 @@ _Noreturn static void be_server(const struct options *options, struct load_share
     go_before_others();
     atomic_store(&shared->port, port);
     load_serve(shared, socket);
+    load_close(socket);
     exit(0);
 }
 
@@ -421,6 +422,8 @@ int main(int argc, char **argv)
     load_run(&client, &options.stream, &run);
     load_stop(&client);
     (void)waitpid(server, NULL, 0);
+    for (uint32_t i = 0; i < client.socket_count; i++)
+        load_close(client.sockets[i]);
 
     print_costs(&costs);
     slowdown = collect(shared, &idle);

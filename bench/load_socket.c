@@ -119,6 +119,13 @@ struct load_socket *load_open(const char *poll_usecs, bool is_server, uint16_t *
     return socket;
 }
 
+void load_close(struct load_socket *socket)
+{
+    check(msv_close(socket->descriptor) == 0, "msv_close");
+    check(munmap(socket->region, REGION_BYTES) == 0, "munmap");
+    free(socket);
+}
+
 void load_send(struct load_socket *socket, const struct sockaddr_in *to, enum load_kind kind,
                uint64_t due_ns, uint32_t length)
 {
