@@ -8,6 +8,7 @@
  */
 #include "cli/command.h"
 #include "cli/sim.h"
+#include "cli/sim_options.h"
 #include "cli/sim_runs.h"
 #include "sim/chart.h"
 #include "sim/cluster.h"
@@ -77,14 +78,11 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-#define SETTINGS_MAX 64
-
 struct arguments {
     struct sim_cluster_options options;
     struct sim_workload *workload;
     const char *workload_name;
-    const char *settings[SETTINGS_MAX];
-    unsigned setting_count;
+    struct sim_settings settings;
     uint64_t messages;
     uint64_t warmup; /* UINT64_MAX: not given */
     uint32_t runs;
@@ -97,19 +95,6 @@ struct arguments {
     bool makes_files;
     const char *output;
 };
-
-/* A decimal share as an integer of that many to 1. */
-static uint64_t option_share(struct argp_state *state, const char *option, const char *text,
-                             uint64_t one, uint64_t max)
-{
-    char *end;
-    double value = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(value >= 0) || value * (double)one > (double)max)
-        argp_error(state, "%s takes a share, as in 0.8, up to %.6g, not '%s'", option,
-                   (double)max / (double)one, text);
-    return (uint64_t)(value * (double)one + 0.5);
-}
 
 static error_t parse_network(int key, char *text, struct argp_state *state,
                              struct arguments *arguments)
@@ -145,7 +130,7 @@ static error_t parse_network(int key, char *text, struct argp_state *state,
         options->replies = true;
         return 0;
     case OPTION_LOSS:
-        options->loss_ppm = (uint32_t)option_share(state, "--loss", text, 1000000, 1000000);
+        options->loss_ppm = (uint32_t)sim_option_share(state, "--loss", text, 1000000, 0, 1000000);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -162,7 +147,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case 'l':
         arguments->options.load_permille =
-            (uint32_t)option_share(state, "--load", text, 1000, 10000);
+            (uint32_t)sim_option_share(state, "--load", text, 1000, 0, 10000);
         return 0;
     case OPTION_MESSAGES:
         arguments->messages = option_number(state, "--messages", text, 1, UINT32_MAX);
@@ -190,9 +175,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         arguments->is_paper_wire = true;
         return 0;
     case OPTION_SET:
-        if (arguments->setting_count == SETTINGS_MAX)
-            argp_error(state, "at most %d knobs can be set", SETTINGS_MAX);
-        arguments->settings[arguments->setting_count++] = text;
+        sim_settings_add(&arguments->settings, state, text);
         return 0;
     case OPTION_OUTPUT:
         arguments->output = text;
@@ -206,27 +189,6 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 }
 
 /* ---- from arguments to options ---- */
-
-static int apply_setting(struct homa_knobs *knobs, const char *setting)
-{
-    const char *value = strchr(setting, '=');
-    char name[64];
-    int result;
-
-    if (value == NULL || (size_t)(value - setting) >= sizeof(name)) {
-        command_error("sim cluster", "--set takes KNOB=VALUE, as in --set window=20000, not '%s'",
-                      setting);
-        return -EINVAL;
-    }
-    memcpy(name, setting, (size_t)(value - setting));
-    name[value - setting] = '\0';
-    result = homa_knobs_set(knobs, name, value + 1);
-    if (result == -ENOENT)
-        command_error("sim cluster", "there is no knob '%s'", name);
-    else if (result != 0)
-        command_error("sim cluster", "'%s' is not a value of %s", value + 1, name);
-    return result;
-}
 
 static int prepare(struct arguments *arguments)
 {
@@ -246,23 +208,17 @@ static int prepare(struct arguments *arguments)
     options->network.host_mbps = arguments->link_gbps * 1000;
     options->network.core_mbps =
         1000 * (arguments->core_gbps != 0 ? arguments->core_gbps : 4 * arguments->link_gbps);
+    sim_cluster_use_wire(options, arguments->is_paper || arguments->is_paper_wire);
     if (arguments->is_paper)
-        sim_cluster_use_paper(options);
+        sim_cluster_use_published_policy(options);
     else
-        sim_cluster_use_ours(options);
-    if (arguments->is_paper_wire && !arguments->is_paper) {
-        sim_cluster_use_wire(options, true);
         sim_cluster_use_our_policy(options);
-    }
     if (arguments->overcommit != 0)
         knobs->max_overcommit = arguments->overcommit;
-    for (unsigned i = 0; i < arguments->setting_count; i++) {
-        result = apply_setting(knobs, arguments->settings[i]);
-        if (result != 0)
-            return result;
-    }
-    if (homa_knobs_check(knobs, &why) == 0)
-        why = sim_cluster_fault(options);
+    result = sim_settings_apply(&arguments->settings, "sim cluster", knobs);
+    if (result != 0)
+        return result;
+    why = sim_cluster_fault(options);
     if (why == NULL)
         return 0;
     command_error("sim cluster", "%s", why);

@@ -4,6 +4,7 @@
  */
 #include "cli/command.h"
 #include "cli/sim.h"
+#include "cli/sim_options.h"
 #include "sim/report.h"
 #include "sim/veth.h"
 
@@ -60,8 +61,7 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-#define SETTINGS_MAX 64
-#define NS_MAX       1000000000
+#define NS_MAX 1000000000
 
 struct arguments {
     const char *workload_name;
@@ -81,21 +81,10 @@ struct arguments {
     uint64_t client_wake_ns;
     uint64_t receive_buffer;
     uint32_t receive_batch;
-    const char *settings[SETTINGS_MAX];
-    unsigned setting_count;
+    struct sim_settings settings;
     const char *csv;
     const char *idle_csv;
 };
-
-static uint32_t option_load(struct argp_state *state, const char *text)
-{
-    char *end;
-    double value = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(value >= 0.001 && value <= 10))
-        argp_error(state, "--load takes a share, as in 0.5, not '%s'", text);
-    return (uint32_t)(value * 1000 + 0.5);
-}
 
 static error_t parse_cost(int key, char *text, struct argp_state *state,
                           struct arguments *arguments)
@@ -136,9 +125,7 @@ static error_t parse_output(int key, char *text, struct argp_state *state,
 {
     switch (key) {
     case OPTION_SET:
-        if (arguments->setting_count == SETTINGS_MAX)
-            argp_error(state, "at most %d knobs can be set", SETTINGS_MAX);
-        arguments->settings[arguments->setting_count++] = text;
+        sim_settings_add(&arguments->settings, state, text);
         return 0;
     case OPTION_CSV:
         arguments->csv = text;
@@ -160,7 +147,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         arguments->workload_name = text;
         return 0;
     case 'l':
-        arguments->load_permille = option_load(state, text);
+        arguments->load_permille =
+            (uint32_t)sim_option_share(state, "--load", text, 1000, 1, 10000);
         return 0;
     case OPTION_RATE:
         arguments->rate_mbps = (uint32_t)option_number(state, "--rate", text, 1, 8000000);
@@ -190,30 +178,6 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 
 /* ---- from arguments to options ---- */
 
-static int apply_setting(struct homa_knobs *knobs, const char *setting)
-{
-    const char *value = strchr(setting, '=');
-    const char *why = NULL;
-    char name[64];
-    int result;
-
-    if (value == NULL || (size_t)(value - setting) >= sizeof(name)) {
-        command_error("sim veth", "--set takes KNOB=VALUE, as in --set window=20000, not '%s'",
-                      setting);
-        return -EINVAL;
-    }
-    memcpy(name, setting, (size_t)(value - setting));
-    name[value - setting] = '\0';
-    result = homa_knobs_set(knobs, name, value + 1);
-    if (result == -ENOENT)
-        command_error("sim veth", "there is no knob '%s'", name);
-    else if (result != 0)
-        command_error("sim veth", "'%s' is not a value of %s", value + 1, name);
-    else if ((result = homa_knobs_check(knobs, &why)) != 0)
-        command_error("sim veth", "%s", why);
-    return result;
-}
-
 static int prepare(const struct arguments *arguments, const struct sim_workload *workload,
                    struct sim_veth_options *options)
 {
@@ -241,14 +205,10 @@ static int prepare(const struct arguments *arguments, const struct sim_workload 
     server->timer_late = server->wake;
     server->receive_buffer = arguments->receive_buffer;
     server->receive_batch = arguments->receive_batch;
-    for (unsigned i = 0; i < arguments->setting_count; i++) {
-        int result = apply_setting(&options->client.knobs, arguments->settings[i]);
+    int result = sim_settings_apply(&arguments->settings, "sim veth", &options->client.knobs);
 
-        if (result != 0)
-            return result;
-    }
     options->server.knobs = options->client.knobs;
-    return 0;
+    return result;
 }
 
 /* ---- results ---- */
