@@ -246,11 +246,9 @@ static void note_seed(const struct sim_options *options)
 
 static int do_seed(const struct sim_options *options)
 {
-    struct sim_scenario *scenario = malloc(sizeof(*scenario));
+    struct sim_scenario *scenario = sim_allocate(1, sizeof(*scenario));
     int status = COMMAND_OK;
 
-    if (scenario == NULL)
-        sim_out_of_memory();
     sim_scenario_make(scenario, options->seed);
     if (options->is_described || options->is_replay)
         sim_scenario_describe(scenario, stdout);
@@ -268,12 +266,12 @@ static int do_seed(const struct sim_options *options)
 /* The number that begins each line, if one does. Returns the list, or NULL after saying why. */
 static uint64_t *read_list(const char *name, uint64_t *count)
 {
-    uint64_t *list = calloc(LISTED_MAX, sizeof(*list));
+    uint64_t *list = sim_allocate(LISTED_MAX, sizeof(*list));
     FILE *file = fopen(name, "r");
     char line[1024];
 
     *count = 0;
-    if (file == NULL || list == NULL) {
+    if (file == NULL) {
         command_error("sim", "%s cannot be read: %s", name, strerror(errno));
         goto fail;
     }

@@ -111,13 +111,11 @@ static void judge_memory(uint64_t before, struct sim_outcome *outcome)
 /* Ends when there are no more seeds. */
 _Noreturn static void work(int seeds, int outcomes)
 {
-    struct sim_scenario *scenario = malloc(sizeof(*scenario));
-    struct sim_outcome *outcome = malloc(sizeof(*outcome));
+    struct sim_scenario *scenario = sim_allocate(1, sizeof(*scenario));
+    struct sim_outcome *outcome = sim_allocate(1, sizeof(*outcome));
     uint64_t memory = 0;
     uint64_t seed;
 
-    if (scenario == NULL || outcome == NULL)
-        sim_out_of_memory();
     while (read_all(seeds, &seed, sizeof(seed))) {
         alarm(RUN_SECONDS_MAX);
         sim_scenario_make(scenario, seed);
